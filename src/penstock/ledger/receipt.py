@@ -1,0 +1,84 @@
+"""Receipts: what a call would have cost, what it cost, and which mechanism made the difference.
+
+The price of a call is taken before and after each mechanism's edits, in order; the differences telescope, so the
+savings sum to asked - spent exactly, in whole nano-dollars, whatever the prices. A mechanism that made the call
+dearer shows a negative saving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from penstock.values import Money
+
+__all__ = ["Cut", "Receipt", "book", "charge", "total"]
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """The price of a call as it stood before one mechanism's edits."""
+
+    mechanism: str
+    before: int
+    """Nano-dollars."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """asked = spent + the sum of saved, always.
+
+    ``unpriced`` counts the calls whose price is not known: they are in none of the amounts, and never count as free.
+    ``estimated`` counts the calls whose usage the provider did not report (cancelled, cut off).
+    """
+
+    asked: Money = Money(0)
+    spent: Money = Money(0)
+    saved: Mapping[str, Money] = {}
+    calls: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+
+    def __str__(self) -> str:
+        text = f"asked {self.asked} = spent {self.spent} + saved {Money(self.asked - self.spent)}"
+        if self.unpriced:
+            text += f" (and {self.unpriced} unpriced)"
+        return text
+
+
+def book(spent: int | None, cuts: Sequence[Cut] = (), *, estimated: bool = False) -> Receipt:
+    """The receipt of one call that cost ``spent`` nano-dollars (None: unpriced), after ``cuts`` in the order made.
+
+    >>> receipt = book(1_000_000, [Cut("route", 9_000_000), Cut("layout", 4_000_000)])
+    >>> print(receipt, receipt.saved)
+    asked $0.0090 = spent $0.0010 + saved $0.0080 {'route': $0.0050, 'layout': $0.0030}
+    """
+    if spent is None:
+        return Receipt(calls=1, unpriced=1, estimated=int(estimated))
+    asked = cuts[0].before if cuts else spent
+    saved: dict[str, Money] = {}
+    after = [*(cut.before for cut in cuts[1:]), spent]
+    for cut, next_price in zip(cuts, after, strict=False):
+        saved[cut.mechanism] = Money(saved.get(cut.mechanism, 0) + cut.before - next_price)
+    return Receipt(Money(asked), Money(spent), saved, calls=1, estimated=int(estimated))
+
+
+def charge(receipt: Receipt, mechanism: str) -> Receipt:
+    """The same call when nobody asked for it but ``mechanism``: all it cost is that mechanism's loss."""
+    saved = dict(receipt.saved)
+    saved[mechanism] = Money(saved.get(mechanism, 0) - receipt.asked)
+    return msgspec.structs.replace(receipt, asked=Money(0), saved=saved)
+
+
+def total(receipts: Iterable[Receipt]) -> Receipt:
+    """The sum of receipts; it adds up because each of them does."""
+    asked = spent = calls = unpriced = estimated = 0
+    saved: dict[str, Money] = {}
+    for receipt in receipts:
+        asked += receipt.asked
+        spent += receipt.spent
+        calls += receipt.calls
+        unpriced += receipt.unpriced
+        estimated += receipt.estimated
+        for mechanism, amount in receipt.saved.items():
+            saved[mechanism] = Money(saved.get(mechanism, 0) + amount)
+    return Receipt(Money(asked), Money(spent), saved, calls, unpriced, estimated)

@@ -1,0 +1,157 @@
+"""A call, as a view on a wire body.
+
+A `Call` keeps the bytes that a client sent and what they parse to. Policies never touch a body: they look at its
+`Segment`s and answer with `Edit`s. Without an edit the very bytes that came in go out, so a field that a provider
+adds tomorrow works tomorrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from penstock.errors import BadInput
+from penstock.values.scope import Scope
+from penstock.values.segments import Path, Segment, segments
+
+__all__ = ["Call", "Edit", "Reuse", "Undo"]
+
+Reuse: TypeAlias = Literal["auto", "always", "off"]
+"""Whether a stored reply may answer; ``auto``: only where the caller did not ask for variety."""
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """How the bill of a call would differ without an edit, as far as that edit alone changed it."""
+
+    input_tokens: int = 0
+    """Prompt tokens that the edit took away; negative when it added some."""
+    output_tokens: int = 0
+    model: str | None = None
+    """The model that would have answered; None when the edit kept it."""
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """One change to a body, and why.
+
+    Edits apply in order, each to the outcome of those before it. ``set`` puts ``value`` at ``path``, ``insert`` puts
+    it into a list before the index at the end of ``path``, ``remove`` takes out what is there.
+    """
+
+    mechanism: str
+    path: Path
+    op: Literal["set", "insert", "remove"]
+    value: Any = None
+    undo: Undo = Undo()
+    evidence: Mapping[str, Any] = {}
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to a model. Build it with `Call.parse`; nothing in ``body`` is ever changed in place."""
+
+    dialect: str
+    """The wire format: ``openai`` (chat completions) or ``anthropic`` (messages)."""
+    provider: str
+    """The name of the provider in the configuration."""
+    origin: str = ""
+    """Where the provider is reached, so that two servers under one name never answer for each other."""
+    raw: bytes
+    body: Mapping[str, Any]
+    headers: tuple[tuple[str, str], ...] = ()
+    """Request headers that go upstream, names in lower case."""
+    scope: Scope = Scope()
+    edits: tuple[Edit, ...] = ()
+    reuse: Reuse = "auto"
+    fresh: bool = False
+    """Ask anew, and store the new answer over the old one."""
+    off: frozenset[str] = frozenset()
+    """Mechanisms to leave out; ``all`` leaves out every one."""
+    deadline: float | None = None
+    """When the answer stops being wanted: seconds on the engine's monotonic clock."""
+    credential: str = ""
+    """The client's own key, handed on to the upstream. Never stored, never shown."""
+    charged_to: str = ""
+    """The mechanism on whose behalf this call is made: what it costs is that mechanism's loss. Empty: the user asked."""
+
+    @classmethod
+    def parse(cls, raw: bytes, *, dialect: str, provider: str, **fields: Any) -> Call:
+        """A call from the bytes of a request body.
+
+        Raises `BadInput` when they are not a JSON object.
+
+        >>> Call.parse(b'{"model": "m", "messages": []}', dialect="openai", provider="openai").model
+        'm'
+        """
+        try:
+            body = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadInput(f"the request body is not JSON: {error}", mend="send a JSON object") from None
+        if not isinstance(body, dict):
+            raise BadInput("the request body is JSON but not an object", mend='send {"model": ..., "messages": [...]}')
+        return cls(dialect=dialect, provider=provider, raw=raw, body=body, **fields)
+
+    @property
+    def model(self) -> str:
+        """The model asked for, after all edits; empty when the body names none."""
+        return self._text("model")
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client wants events as they come."""
+        return self.body.get("stream") is True
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens that one answer may have, where the body sets it."""
+        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+            value = self.body.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+        return None
+
+    @property
+    def answers(self) -> int:
+        """How many answers one request asks for (``n`` of chat completions)."""
+        n = self.body.get("n")
+        return n if isinstance(n, int) and n > 1 else 1
+
+    def allows(self, mechanism: str) -> bool:
+        """Whether the caller left this mechanism on."""
+        return "all" not in self.off and mechanism not in self.off
+
+    def segments(self) -> list[Segment]:
+        """The parts of the prompt as they stand after all edits."""
+        return segments(self.body)
+
+    def edited(self, *edits: Edit) -> Call:
+        """This call with further edits applied. Without any: this very call."""
+        if not edits:
+            return self
+        body: Any = self.body
+        for edit in edits:
+            body = _apply(body, edit.path, edit)
+        return msgspec.structs.replace(self, body=body, edits=(*self.edits, *edits))
+
+    def wire(self) -> bytes:
+        """The body to send: the original bytes when nothing was edited."""
+        return msgspec.json.encode(self.body) if self.edits else self.raw
+
+    def _text(self, field: str) -> str:
+        value = self.body.get(field)
+        return value if isinstance(value, str) else ""
+
+
+def _apply(node: Any, path: Path, edit: Edit) -> Any:
+    """The node with one edit below it applied; what the edit does not touch is shared, not copied."""
+    head, rest = path[0], path[1:]
+    copy: Any = list(node) if isinstance(node, list) else dict(node)
+    if rest:
+        copy[head] = _apply(copy[head], rest, edit)
+    elif edit.op == "set":
+        copy[head] = edit.value
+    elif edit.op == "insert":
+        copy.insert(head, edit.value)
+    else:
+        del copy[head]
+    return copy

@@ -1,0 +1,78 @@
+"""When are two calls the same call? Every field is in the key, or is named here as out.
+
+A new field of `Call` that is in neither list fails a test; a new field of a provider's body is in without being
+listed. Numbers compare as written (1 and 1.0 differ), objects regardless of the order of their keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from penstock.values.call import Call
+
+__all__ = ["BODY_OUT", "CALL_IN", "CALL_OUT", "HEADERS_OUT", "VERSION", "canonical", "identity"]
+
+VERSION = 1
+"""Part of every key. Raise it when the meaning of a key changes: old entries are then never found again."""
+
+CALL_IN = frozenset({"dialect", "provider", "origin", "body", "headers"})
+
+CALL_OUT = {
+    "raw": "parsed into body; white space and key order do not change a call",
+    "scope": "the tenant parts the store itself, below the key; session and run only say who pays",
+    "edits": "looked up before any edit is made, and already applied to body",
+    "reuse": "decides whether to look, not what to find",
+    "fresh": "decides whether to look, not what to find",
+    "off": "mechanisms never change what is asked",
+    "deadline": "decides how long to wait",
+    "credential": "decides who pays; the tenant keeps keys apart",
+    "charged_to": "decides who pays",
+}
+
+BODY_OUT = {
+    "stream": "how the answer travels; a stored reply is replayed either way",
+    "stream_options": "which events a stream has besides the answer",
+}
+
+HEADERS_OUT = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+        "x-request-id",
+    }
+)
+"""Headers about the transport or its tracing. ``x-stainless-*`` (the official SDKs' own telemetry) is out as well."""
+
+
+def canonical(call: Call) -> bytes:
+    """The bytes whose equality is the equality of calls."""
+    body = {field: value for field, value in call.body.items() if field not in BODY_OUT}
+    headers = sorted(
+        (name, value)
+        for name, value in call.headers
+        if name not in HEADERS_OUT and not name.startswith("x-stainless-")
+    )
+    return msgspec.json.encode([VERSION, call.dialect, call.provider, call.origin, headers, body], order="deterministic")
+
+
+def identity(call: Call) -> bytes:
+    """The key of a call: 16 bytes, the BLAKE2b digest of `canonical`.
+
+    >>> one = Call.parse(b'{"model": "m", "seed": 1}', dialect="openai", provider="p")
+    >>> two = Call.parse(b'{"seed": 1, "model": "m"}', dialect="openai", provider="p")
+    >>> identity(one) == identity(two)
+    True
+    """
+    return hashlib.blake2b(canonical(call), digest_size=16).digest()

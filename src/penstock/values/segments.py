@@ -1,0 +1,139 @@
+"""Where the text of a wire body lies: one walk for every dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+import msgspec
+
+__all__ = ["Path", "Segment", "Stability", "segments"]
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indices from the root of the body to a value: ``("messages", 0, "content")``."""
+
+Json: TypeAlias = Any
+
+
+class Stability(IntEnum):
+    """How long a part of the prompt is expected to stay the same: the higher, the earlier it stands in a layout."""
+
+    QUERY = 0
+    HISTORY = 1
+    CONTEXT = 2
+    SYSTEM = 3
+    TOOLS = 4
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A piece of the prompt that policies may weigh."""
+
+    path: Path
+    role: str
+    """``system``, ``user``, ``assistant``, ``tool``, or ``""`` for what has none (tool definitions, parameters)."""
+    kind: str
+    """``text``, ``thinking``, ``tool``, ``tool_call``, ``tool_result``, ``image``, ``document`` or ``other``."""
+    text: str
+    """The text; for what is not text its JSON, so that nothing in a body goes uncounted."""
+    stability: Stability
+
+
+_SYSTEM_ROLES = frozenset({"system", "developer"})
+_TEXT_FIELDS = {"text": "text", "input_text": "text", "output_text": "text", "thinking": "thinking", "refusal": "text"}
+_KINDS = {
+    "tool_use": "tool_call",
+    "server_tool_use": "tool_call",
+    "redacted_thinking": "thinking",
+    "image": "image",
+    "image_url": "image",
+    "input_image": "image",
+    "document": "document",
+    "file": "document",
+    "input_file": "document",
+    "input_audio": "document",
+}
+
+
+def segments(body: dict[str, Json]) -> list[Segment]:
+    """The segments of a request body in the order the provider reads them: tools, system, messages, the rest.
+
+    Unknown blocks come as ``other`` with their JSON as text. A body of any shape is walked without an error.
+    """
+    return [*_tools(body), *_system(body), *_messages(body), *_parameters(body)]
+
+
+def _json(value: Json) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _tools(body: dict[str, Json]) -> Iterator[Segment]:
+    tools = body.get("tools")
+    if isinstance(tools, list):
+        for i, tool in enumerate(tools):
+            yield Segment(("tools", i), "", "tool", _json(tool), Stability.TOOLS)
+
+
+def _system(body: dict[str, Json]) -> Iterator[Segment]:
+    for name in ("system", "instructions"):
+        if name in body:
+            yield from _content((name,), "system", body[name], Stability.SYSTEM)
+
+
+def _messages(body: dict[str, Json]) -> Iterator[Segment]:
+    for name in ("messages", "input"):
+        messages = body.get(name)
+        if isinstance(messages, str):
+            yield Segment((name,), "user", "text", messages, Stability.QUERY)
+        elif isinstance(messages, list):
+            last = len(messages) - 1
+            for i, message in enumerate(messages):
+                yield from _message((name, i), message, Stability.QUERY if i == last else Stability.HISTORY)
+
+
+def _message(path: Path, message: Json, stability: Stability) -> Iterator[Segment]:
+    if not isinstance(message, dict):
+        yield Segment(path, "", "other", _json(message), stability)
+        return
+    role = message.get("role")
+    role = role if isinstance(role, str) else ""
+    if role in _SYSTEM_ROLES:
+        role, stability = "system", Stability.SYSTEM
+    kind = "tool_result" if role in {"tool", "function"} else "text"
+    if "content" in message:
+        yield from _content((*path, "content"), role, message["content"], stability, kind)
+    for field, value in message.items():
+        if field not in {"role", "content"} and value is not None:
+            known = {"tool_calls": "tool_call", "function_call": "tool_call", "reasoning_content": "thinking"}
+            yield Segment((*path, field), role, known.get(field, "other"), _json(value), stability)
+
+
+def _content(path: Path, role: str, content: Json, stability: Stability, kind: str = "text") -> Iterator[Segment]:
+    if isinstance(content, str):
+        yield Segment(path, role, kind, content, stability)
+    elif isinstance(content, list):
+        for i, block in enumerate(content):
+            yield from _block((*path, i), role, block, stability, kind)
+    elif content is not None:
+        yield Segment(path, role, "other", _json(content), stability)
+
+
+def _block(path: Path, role: str, block: Json, stability: Stability, kind: str) -> Iterator[Segment]:
+    shape = block.get("type") if isinstance(block, dict) else None
+    field = {"thinking": "thinking", "refusal": "refusal"}.get(shape or "", "text")
+    if shape in _TEXT_FIELDS and isinstance(block.get(field), str):
+        yield Segment((*path, field), role, kind if shape == "text" else _TEXT_FIELDS[shape], block[field], stability)
+    elif shape == "tool_result":
+        yield from _content((*path, "content"), role, block.get("content"), stability, "tool_result")
+    else:
+        yield Segment(path, role, _KINDS.get(shape or "", "other"), _json(block), stability)
+
+
+_PROMPT_FIELDS = frozenset({"tools", "system", "instructions", "messages", "input"})
+
+
+def _parameters(body: dict[str, Json]) -> Iterator[Segment]:
+    """Fields that carry text into the prompt without being messages: a response schema, legacy functions, unknown ones."""
+    for field, value in body.items():
+        if field not in _PROMPT_FIELDS and isinstance(value, dict | list):
+            yield Segment((field,), "", "other", _json(value), Stability.TOOLS)
