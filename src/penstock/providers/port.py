@@ -1,0 +1,131 @@
+"""The two ports of this room: what a provider is to the engine, and what a wire format is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from penstock.errors import PenstockError, ProviderError
+from penstock.values import Call, Delta, Reply, Usage
+
+__all__ = ["Answer", "Assembler", "Dialect", "Provider"]
+
+
+class Answer(msgspec.Struct):
+    """A response that has begun: its status is a success, its bytes are still to come."""
+
+    chunks: AsyncIterator[bytes]
+    """The body as it arrives, cut anywhere."""
+    headers: Mapping[str, str] = {}
+    """Reply headers, names in lower case."""
+
+
+class Provider(Protocol):
+    """A place that answers calls: an HTTP upstream, the embedded reader, a script in a test.
+
+    ``send`` raises a `ProviderError` when the upstream refuses or cannot be reached; leaving the context before the
+    last chunk breaks the exchange off, so that the upstream notices.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """The wire format it speaks."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """What tells two servers of one name apart: the base URL, or a version."""
+        ...
+
+    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
+        """One exchange. The body is ``call.wire()``."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Assembler(Protocol):
+    """Makes a whole `Reply` of a stream, however it is cut into chunks."""
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        """The events completed by this chunk. Raises `BrokenReply` on an error event or on what is not an event stream."""
+        ...
+
+    def end(self) -> Reply:
+        """The whole reply. Raises `BrokenReply` if the stream stopped before its terminal event."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider has reported so far."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """All that was generated so far, reasoning and tool arguments among it: what a broken stream is charged by."""
+        ...
+
+
+class Dialect(Protocol):
+    """Pure functions between the bytes of one wire format and the values."""
+
+    @property
+    def name(self) -> str:
+        """``openai`` or ``anthropic``."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where it lies below a base URL that ends in ``/v1``: ``chat/completions``, ``messages``."""
+        ...
+
+    def reply(self, raw: bytes, *, streamed: bool) -> Reply:
+        """A whole reply from its bytes. Raises `BrokenReply` when they are not one (HTML, cut JSON, an error object)."""
+        ...
+
+    def assembler(self) -> Assembler:
+        """A fresh assembler for one stream."""
+        ...
+
+    def events(self, reply: Reply) -> list[bytes]:
+        """The reply as the events of a stream, as a live one would bring them, usage and terminal event included."""
+        ...
+
+    def body(self, reply: Reply) -> bytes:
+        """The reply as the JSON body of a call that does not stream."""
+        ...
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The typed error of an unsuccessful response. Its message is one line and says how to mend it."""
+        ...
+
+    def refusal(self, error: PenstockError, *, request_id: str) -> tuple[int, bytes]:
+        """An error of ours in the shape that this wire's own clients raise from: status and JSON body."""
+        ...
+
+    def question(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        system: str | None,
+        max_tokens: int | None,
+        temperature: float | None,
+        stream: bool,
+    ) -> dict[str, Any]:
+        """A request body; ``messages`` are ``{"role": "user" | "assistant", "content": text}``."""
+        ...
+
+    def headers(self, key: str) -> dict[str, str]:
+        """The request headers that carry the key and the protocol version."""
+        ...
