@@ -11,7 +11,8 @@
     │   ├── Overloaded        try again later                   (408, 409, 429, 5xx, 529)
     │   ├── Unreachable       check the address or the network
     │   └── BrokenReply       the bytes that came are no whole answer
-    └── DeadlineExceeded      allow more time                   exit 5
+    ├── DeadlineExceeded      allow more time                   exit 5
+    └── Cancelled             nothing: nobody waits any more    exit 130
 
 A class says what the caller can do about it; ``mend`` says it in words. Messages are one line and carry no key.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "BadInput",
     "BrokenReply",
     "BudgetExceeded",
+    "Cancelled",
     "ConfigError",
     "DeadlineExceeded",
     "KeyRefused",
@@ -125,3 +127,9 @@ class DeadlineExceeded(PenstockError):
     """The time limit passed before the answer was there."""
 
     exit_code = 5
+
+
+class Cancelled(PenstockError):
+    """Everyone who waited for the answer has left; what had been used until then is booked."""
+
+    exit_code = 130

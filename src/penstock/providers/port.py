@@ -113,6 +113,21 @@ class Dialect(Protocol):
         """An error of ours in the shape that this wire's own clients raise from: status and JSON body."""
         ...
 
+    def error_event(self, error: PenstockError) -> bytes:
+        """The same inside a stream that has begun: the event that its clients raise from. It is the last one."""
+        ...
+
+    def ask_usage(self, call: Call) -> bytes:
+        """The body to send so that a stream reports its usage too: ``call.wire()`` where nothing need be asked."""
+        ...
+
+    def hide_usage(self, event: bytes) -> bytes | None:
+        """An event as the client would have seen it had ``ask_usage`` asked nothing; None: the client would not have.
+
+        Only for streams whose body ``ask_usage`` changed.
+        """
+        ...
+
     def question(
         self,
         *,

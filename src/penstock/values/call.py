@@ -22,6 +22,9 @@ Reuse: TypeAlias = Literal["auto", "always", "off"]
 """Whether a stored reply may answer; ``auto``: only where the caller did not ask for variety."""
 
 
+_MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
 class Undo(msgspec.Struct, frozen=True):
     """How the bill of a call would differ without an edit, as far as that edit alone changed it."""
 
@@ -104,11 +107,24 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def max_tokens(self) -> int | None:
         """The most tokens that one answer may have, where the body sets it."""
-        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+        for name in _MAX_TOKENS:
             value = self.body.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
         return None
+
+    @property
+    def max_tokens_field(self) -> str:
+        """The name under which this body sets, or would set, the most tokens of an answer.
+
+        OpenAI's reasoning models take ``max_completion_tokens`` only, most servers of that format know only
+        ``max_tokens``; a body that sets either keeps its own.
+        """
+        for name in _MAX_TOKENS:
+            if name in self.body:
+                return name
+        reasons = self.dialect == "openai" and self.model.startswith(("o1", "o3", "o4", "gpt-5", "gpt-6"))
+        return "max_completion_tokens" if reasons else "max_tokens"
 
     @property
     def answers(self) -> int:

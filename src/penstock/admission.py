@@ -1,0 +1,101 @@
+"""Letting calls in: the waiting room in front of the accounts.
+
+`ledger.decide` says what fits and `stores.holds` keeps the numbers. Here a call whose worst case would fit if calls
+in flight use less than they hold waits for them to settle: first come, first served, per account that is in the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from penstock.clock import Clock
+from penstock.ledger import Account, Alert, Amounts, Limits, Never, Wait
+from penstock.stores.holds import Holds
+
+__all__ = ["Admission"]
+
+_POLL_SECONDS = 0.05
+"""How often to look at accounts that other processes settle too."""
+
+
+class Admission:
+    """The accounts of one engine, and the calls that wait for them."""
+
+    def __init__(self, holds: Holds, clock: Clock) -> None:
+        self.holds = holds
+        self._clock = clock
+        self._limits: dict[tuple[str, ...], Limits] = {}
+        self._lines: dict[tuple[str, ...], deque[asyncio.Event]] = {}
+
+    async def open(self, path: tuple[str, ...], limits: Limits | None = None) -> Account:
+        """Open an account, or find it as it stands; ``limits`` replace those it has."""
+        account = await self.holds.open(path, limits, self._clock.now())
+        self._limits[path] = account.limits
+        return account
+
+    def limits(self, path: tuple[str, ...]) -> Limits | None:
+        """What applies to calls on this path, None when no account above them has a limit.
+
+        Only whether money is limited, and whether the unpriced may pass, is told apart: the store knows the amounts.
+        """
+        found = [self._limits[path[:n]] for n in range(1, len(path) + 1) if path[:n] in self._limits]
+        limited = [limits for limits in found if limits != Limits(allow_unpriced=limits.allow_unpriced)]
+        if not limited:
+            return None
+        money = [limits for limits in limited if limits.nano is not None]
+        return Limits(
+            nano=min((limits.nano for limits in money if limits.nano is not None), default=None),
+            allow_unpriced=all(limits.allow_unpriced for limits in money),
+        )
+
+    async def hold(self, path: tuple[str, ...], want: Amounts, floor: Amounts) -> str | Never:
+        """The id of a hold for ``want`` on every account of the path; waits as long as waiting can help."""
+        blocking: tuple[str, ...] | None = next((a for a in _upwards(path) if self._lines.get(a)), None)
+        ticket = asyncio.Event()
+        first = False
+        while True:
+            if blocking is not None:
+                await self._wait(blocking, ticket, first)
+                first = True
+            verdict = await self.holds.hold(path, want, floor, self._clock.now())
+            if not isinstance(verdict, Wait):
+                if blocking is not None:
+                    self._wake(path)
+                return verdict if isinstance(verdict, Never) else verdict.id
+            blocking, first = verdict.account, first and verdict.account == blocking
+
+    async def settle(self, path: tuple[str, ...], hold: str, used: Amounts) -> list[Alert]:
+        """The hold gives way to what was used; calls that waited for it are looked at again."""
+        alerts = await (self.holds.settle(hold, used) if hold else self.holds.charge(path, used))
+        self._wake(path)
+        return alerts
+
+    async def _wait(self, account: tuple[str, ...], ticket: asyncio.Event, first: bool) -> None:
+        line = self._lines.setdefault(account, deque())
+        ticket.clear()
+        line.appendleft(ticket) if first else line.append(ticket)
+        try:
+            async with asyncio.timeout(_POLL_SECONDS if self.holds.shared else None):
+                await ticket.wait()
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            if ticket.is_set():
+                self._wake(account)  # the turn that came with it belongs to the next in line
+            raise
+        finally:
+            if ticket in line:
+                line.remove(ticket)
+            if not line:
+                self._lines.pop(account, None)
+
+    def _wake(self, path: tuple[str, ...]) -> None:
+        for account in _upwards(path):
+            line = self._lines.get(account)
+            if line:
+                line[0].set()
+
+
+def _upwards(path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [path[:n] for n in range(len(path), 0, -1)]

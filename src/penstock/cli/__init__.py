@@ -1,0 +1,59 @@
+"""The command line. Commands are loaded when they are used, so that ``--help`` costs next to nothing.
+
+Exit codes: 0 answered; 1 an error of penstock itself; 2 what was given cannot be used; 3 the budget does not allow it;
+4 the provider failed or refused; 5 the time was over; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "ask": "answer a question from files and folders",
+    "why": "tell how an answer came about",
+}
+
+EXAMPLES = """examples:
+  penstock ask "Where is the session token checked?" src/
+  penstock ask "What failed last night?" logs/ --budget 5c --json
+  penstock why c_0123456789abcdef
+
+Without a key the embedded reader answers: it quotes the passages that match, and asks no model.
+OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment, or a penstock.toml, make a model answer."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="penstock",
+        description="Cheaper and faster LLM calls, at held quality, inside a hard budget, with a receipt that adds up.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    chosen = next((argument for argument in arguments if argument in COMMANDS), None)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, description=summary.capitalize() + ".", formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == chosen:
+            import_module(f"penstock.cli.{name}").arguments(command)
+    options = parser.parse_args(arguments)
+    if options.version:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"penstock {version('penstock')}\n")
+        return 0
+    if options.command is None:
+        parser.print_help()
+        return 0
+    from penstock.cli.run import guarded
+
+    return guarded(import_module(f"penstock.cli.{options.command}").run, options)

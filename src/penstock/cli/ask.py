@@ -1,0 +1,93 @@
+"""``penstock ask``: a question about files and folders."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from penstock.cli.progress import shown
+from penstock.cli.run import print_json, say, shared
+from penstock.client.lm import LM, open
+from penstock.client.reading import Reading, read
+
+__all__ = ["arguments", "run"]
+
+EXAMPLES = """examples:
+  penstock ask "Where is the session token checked?" src/
+  penstock ask "Which requests failed, and why?" logs/ --budget 5c
+  penstock ask "What does this do?" main.py --model small --json"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("question", metavar="QUESTION")
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="files and folders to answer from")
+    parser.add_argument("--budget", metavar="AMOUNT", help='the most it may cost, such as 5c or "$2.00"')
+    parser.add_argument("--scope", metavar="NAME", help="share the budget with all that name this scope")
+    parser.add_argument("--model", metavar="NAME", help="small, large, or the provider's own name")
+    parser.add_argument("--provider", metavar="NAME", help="a provider of penstock.toml, openai, anthropic or embedded")
+    parser.add_argument("--max-tokens", metavar="N", type=int, help="the most tokens of the answer")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="give up after that time")
+    parser.add_argument("--fresh", action="store_true", help="ask anew even if the answer is stored")
+    shared(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer, and print the receipt."""
+    return asyncio.run(_run(options))
+
+
+async def _run(options: argparse.Namespace) -> int:
+    opened = open(
+        provider=options.provider, budget=options.budget, scope=options.scope, model=options.model, config=options.config
+    )
+    async with opened as lm:
+        try:
+            reading = await _answer(lm, options)
+        except asyncio.CancelledError:
+            lm_closed = lm.runtime.engine.close()
+            await asyncio.shield(lm_closed)
+            say(f"penstock: interrupted; {lm.ledger}")
+            raise
+    _print(reading, options)
+    return 0
+
+
+async def _answer(lm: LM, options: argparse.Namespace) -> Reading:
+    chosen: dict[str, Any] = {"max_tokens": options.max_tokens, "timeout": options.timeout, "fresh": options.fresh}
+    if not options.paths:
+        reply = await lm(options.question, **chosen)
+        return Reading(reply, (), 0, (), 1)
+    with shown(quiet=options.json) as progress:
+        return await read(lm, options.question, options.paths, progress=progress, **chosen)
+
+
+def _print(reading: Reading, options: argparse.Namespace) -> None:
+    reply, receipt = reading.reply, reading.reply.receipt
+    if options.json:
+        print_json(
+            {
+                "text": reply.text,
+                "cost_usd": None if reply.cost is None else int(reply.cost) / 1e9,
+                "saved_usd": {mechanism: int(amount) / 1e9 for mechanism, amount in receipt.saved.items()},
+                "asked_usd": None if receipt.unpriced else int(receipt.asked) / 1e9,
+                "source": reply.source,
+                "model": reply.model,
+                "id": reply.id,
+                "citations": [{"path": cited.path, "line": cited.line} for cited in reading.citations],
+                "files": reading.files,
+                "parts": reading.parts,
+                "skipped": [{"path": skipped.path, "reason": skipped.reason} for skipped in reading.skipped],
+            }
+        )
+        return
+    sys.stdout.write(reply.text.rstrip() + "\n")
+    sys.stdout.flush()
+    if reading.skipped:
+        first = reading.skipped[0]
+        more = f" and {len(reading.skipped) - 1} more" if len(reading.skipped) > 1 else ""
+        say(f"skipped: {first.path} ({first.reason}){more}")
+    say(f"{receipt} · {reply.source} · {reading.files} files · why: penstock why {reply.id}")

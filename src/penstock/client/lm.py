@@ -1,0 +1,230 @@
+"""The language model as a function: `open` gives an `LM`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penstock.client.reply import Reply
+from penstock.config import load
+from penstock.errors import BadInput
+from penstock.ledger import Limits, Receipt
+from penstock.providers.dialects import dialect
+from penstock.runtime import Runtime, build, new_id
+from penstock.values import Call, Reuse, Scope, parse_money
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["LM", "open"]
+
+
+@asynccontextmanager
+async def open(
+    *,
+    provider: str | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    model: str | None = None,
+    budget: str | Limits | None = None,
+    scope: str | None = None,
+    max_concurrency: int | None = None,
+    fit: bool = False,
+    home: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+) -> AsyncIterator[LM]:
+    """An `LM`, open until the context ends. Then calls under way are called off, and everything is settled and stored.
+
+    ``provider`` is a name of ``penstock.toml``, ``openai``, ``anthropic`` or ``embedded``; absent: the first that there
+    is a key for, else the embedded reader. ``base_url`` and ``api_key`` are those of any server that speaks the
+    provider's format. ``model`` is a tier (``small``, ``large``) or the provider's own name. ``budget`` is money
+    (``"$2.00"``, ``"5c"``) or `Limits`, for everything asked through this `LM`; with a ``scope``, all processes that
+    open the same ``home`` with that scope share it. With ``fit``, a call that sets no ``max_tokens`` and whose worst
+    case does not fit the budget is sent with as many answer tokens as do fit.
+
+    Raises `ConfigError` and `BadInput`.
+
+    >>> import asyncio, penstock
+    >>> async def main():
+    ...     async with penstock.open(provider="embedded") as lm:
+    ...         reply = await lm("Which one is late?", context="The bus is early.\\n\\nThe train is late.")
+    ...         return reply.cost
+    >>> asyncio.run(main())
+    $0.00
+    """
+    settings = load(config).choosing(provider, base_url)
+    if max_concurrency is not None:
+        if max_concurrency < 1:
+            raise BadInput(f"max_concurrency = {max_concurrency}", mend="at least 1")
+        settings = msgspec.structs.replace(settings, max_concurrency=max_concurrency)
+    limits = settings.budget.limits() if budget is None else as_limits(budget)
+    keys = {settings.default(): api_key} if api_key else {}
+    runtime = await build(settings, at=home, shared=scope is not None, keys=keys, fit=fit)
+    try:
+        place = Scope(session=scope or new_id())
+        await runtime.engine.admission.open(place.path, None if limits == Limits() else limits)
+        yield LM(runtime, model=model, scope=place)
+    finally:
+        await runtime.close()
+
+
+def as_limits(budget: str | Limits) -> Limits:
+    """What a user means by a budget: an amount of money, or limits in any dimension."""
+    return budget if isinstance(budget, Limits) else Limits(nano=int(parse_money(budget)))
+
+
+class LM:
+    """A language model behind the engine. Made by `open`; one instance serves any number of concurrent calls."""
+
+    def __init__(self, runtime: Runtime, *, model: str | None, scope: Scope) -> None:
+        self.runtime = runtime
+        self.scope = scope
+        self.model = model
+
+    async def __call__(
+        self,
+        prompt: str,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        system: str | None = None,
+        context: str | None = None,
+        files: Sequence[str | os.PathLike[str]] = (),
+        after: Reply | None = None,
+        timeout: float | None = None,
+        reuse: Reuse = "auto",
+        fresh: bool = False,
+    ) -> Reply:
+        """The answer to a prompt.
+
+        ``context`` is text that calls share; it stands before the prompt. ``files`` are files and folders to answer
+        from: in one call when they fit the model, else in parts whose findings are combined, all in the same budget.
+        ``after`` goes on with the conversation of an earlier reply. ``timeout`` is in seconds. ``fresh`` asks anew and
+        refreshes the stored answer; ``reuse`` is ``auto``, ``always`` or ``off``.
+
+        Raises `BudgetExceeded` before anything is sent, `ProviderError`, `DeadlineExceeded` and `BadInput`.
+        """
+        options: dict[str, Any] = {
+            "model": model,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "system": system,
+            "timeout": timeout,
+            "reuse": reuse,
+            "fresh": fresh,
+        }
+        if files:
+            from penstock.client.reading import read
+
+            return (await read(self, prompt, files, context=context, **options)).reply
+        return await self.converse(prompt, context, after=after, **options)
+
+    async def converse(
+        self, prompt: str, context: str | None = None, scope: Scope | None = None, *, after: Reply | None = None, **options: Any
+    ) -> Reply:
+        """One call and its answer; ``scope`` places a sub-call below this `LM`'s own."""
+        messages = conversation(prompt, context, after)
+        outcome = await self.runtime.engine.run(self.call(messages, scope=scope, **options))
+        return Reply.of(outcome, messages)
+
+    async def stream(
+        self,
+        prompt: str,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        system: str | None = None,
+        context: str | None = None,
+        after: Reply | None = None,
+        timeout: float | None = None,
+        reuse: Reuse = "auto",
+        fresh: bool = False,
+    ) -> AsyncGenerator[str]:
+        """The answer as it comes, in pieces of text. The parameters are those of a plain call.
+
+        A stream that breaks off raises `BrokenReply`: what came until then is no answer. To stop listening is to call
+        it off; close the iterator (``aclose``) to do so at once.
+        """
+        messages = conversation(prompt, context, after)
+        call = self.call(
+            messages,
+            model=model,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            system=system,
+            timeout=timeout,
+            reuse=reuse,
+            fresh=fresh,
+            stream=True,
+        )
+        async with self.runtime.engine.ask(call) as ticket:
+            async for delta in ticket.events():
+                if delta.text:
+                    yield delta.text
+
+    @property
+    def ledger(self) -> Receipt:
+        """All that was asked, spent and saved through this `LM` so far. ``print`` it."""
+        return self.runtime.receipts.total(self.scope.session)
+
+    def http_client(self) -> httpx2.AsyncClient:
+        """An HTTP client for the official SDKs' async clients: their requests run through this engine, without a server.
+
+        ``AsyncOpenAI(http_client=lm.http_client(), api_key="unused")``; ``base_url`` may stay as it is. Needs the
+        package of either SDK, which brings ``httpx2``.
+        """
+        from penstock.client.transport import http_client
+
+        return http_client(self)
+
+    def call(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        system: str | None = None,
+        timeout: float | None = None,
+        reuse: Reuse = "auto",
+        fresh: bool = False,
+        stream: bool = False,
+        scope: Scope | None = None,
+    ) -> Call:
+        """The call that asks this, without asking it."""
+        engine = self.runtime.engine
+        name, chosen = self.runtime.settings.resolve(model or self.model)
+        provider = engine.providers[name]
+        body = dialect(provider.dialect).question(
+            model=chosen,
+            messages=messages,
+            system=system,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            stream=stream,
+        )
+        return Call(
+            dialect=provider.dialect,
+            provider=name,
+            origin=provider.origin,
+            raw=msgspec.json.encode(body),
+            body=body,
+            scope=scope or self.scope,
+            reuse=reuse,
+            fresh=fresh,
+            deadline=None if timeout is None else engine.clock.monotonic() + timeout,
+        )
+
+
+def conversation(prompt: str, context: str | None, after: Reply | None) -> tuple[Mapping[str, Any], ...]:
+    """The messages of a call: what was said before, then the context and the prompt. Raises `BadInput` without a prompt."""
+    if not prompt.strip():
+        raise BadInput("the question is empty", mend="ask something")
+    said = after.messages if after is not None else ()
+    return (*said, {"role": "user", "content": f"{context}\n\n{prompt}" if context else prompt})

@@ -1,0 +1,174 @@
+"""Answering a question from files: in one call when they fit the model, else in parts whose findings are combined."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penstock.client.reply import Reply
+from penstock.config import EMBEDDED
+from penstock.context import Citation, File, Piece, Skipped, citations, load, render, split
+from penstock.errors import BadInput, PenstockError
+from penstock.meter import FALLBACK_WINDOW, count
+from penstock.values import Scope
+
+if TYPE_CHECKING:
+    from penstock.client.lm import LM
+
+__all__ = ["Progress", "Reading", "read"]
+
+ANSWER_TOKENS = 4096
+"""Kept free for the answer when the caller sets no ``max_tokens``."""
+
+NOTES_TOKENS = 1024
+"""The most that one part may contribute."""
+
+PART_TOKENS = 60_000
+"""The size of a part: small enough that a model overlooks little, large enough that parts stay few."""
+
+SLACK = 1.5
+"""How many tokens of an unfamiliar model one token of ours may be: the same bound that holds are made with."""
+
+DIRECT = """Answer the question at the end from the files before it, and from nothing else. Lines are numbered. Support \
+every claim with a citation in the form path:line. If the files do not hold the answer, say so."""
+
+NOTE = """The files are one part of several. Note everything in them that helps to answer the question at the end: quote \
+what matters, and give each note a citation in the form path:line. Lines are numbered. If nothing helps, reply with \
+exactly NOTHING."""
+
+COMBINE = """The notes were taken from the parts of a set of files. Answer the question at the end from them, and from \
+nothing else. Keep the citations in the form path:line. If the notes do not hold the answer, say so."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a reading has come."""
+
+    stage: str
+    """``loading``, ``asking`` or ``combining``."""
+    done: int = 0
+    total: int = 0
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """An answer from files."""
+
+    reply: Reply
+    """Its receipt holds all calls that were made for it."""
+    citations: Sequence[Citation]
+    """The places in the files that the answer names."""
+    files: int
+    skipped: Sequence[Skipped]
+    parts: int
+    """1 when everything fitted one call."""
+
+
+async def read(
+    lm: LM,
+    question: str,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    context: str | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    **options: Any,
+) -> Reading:
+    """The answer to ``question`` from the files at ``paths``. ``options`` are those of a call of the `LM`.
+
+    Raises `BadInput` when a path is missing or nothing there can be read, and what a call of the `LM` raises.
+    """
+    if not question.strip():
+        raise BadInput("the question is empty", mend="ask something")
+    progress(Progress("loading"))
+    loaded = await asyncio.to_thread(load, [os.fspath(path) for path in paths])
+    if not loaded.files:
+        reasons = "; ".join(f"{skipped.path}: {skipped.reason}" for skipped in loaded.skipped[:3])
+        raise BadInput(f"there is nothing to read in {', '.join(map(str, paths))}", mend=reasons or "the folder is empty")
+    asking = _Asking(lm, question, context, options)
+    parts = await asyncio.to_thread(asking.parts, loaded.files)
+    if len(parts) == 1:
+        progress(Progress("asking", 0, 1))
+        reply = await asking.ask(parts[0], DIRECT, "read")
+    else:
+        reply = await _in_parts(asking, parts, progress)
+    cited = citations(reply.text, [file.path for file in loaded.files])
+    return Reading(reply, cited, len(loaded.files), loaded.skipped, len(parts))
+
+
+async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[Progress], None]) -> Reply:
+    """Map and reduce: notes of every part at once, then one answer from the notes."""
+    done = 0
+
+    async def note(number: int, part: str) -> Reply:
+        nonlocal done
+        reply = await asking.ask(part, NOTE, f"part-{number}", max_tokens=NOTES_TOKENS)
+        done += 1
+        progress(Progress("asking", done, len(parts)))
+        return reply
+
+    progress(Progress("asking", 0, len(parts)))
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(note(number, part)) for number, part in enumerate(parts, 1)]
+    except ExceptionGroup as failed:
+        known = failed.subgroup(PenstockError)
+        raise (known or failed).exceptions[0] from None
+    notes = [task.result() for task in tasks]
+    progress(Progress("combining", 0, 1))
+    found = [f"Notes from part {n}:\n{reply.text}" for n, reply in enumerate(notes, 1) if reply.text.strip() != "NOTHING"]
+    answer = await asking.ask("\n\n".join(found) or "No part holds anything that helps.", COMBINE, "combine")
+    return answer.including(notes)
+
+
+class _Asking:
+    """One question, however many calls it takes."""
+
+    def __init__(self, lm: LM, question: str, context: str | None, options: dict[str, Any]) -> None:
+        self._lm = lm
+        self._question = question
+        self._context = context
+        self._options = options
+        self._provider, self._model = lm.runtime.settings.resolve(options.get("model") or lm.model)
+
+    def parts(self, files: Sequence[File]) -> list[str]:
+        """The files as they go into prompts: one text when they fit one call, else as many as it takes."""
+        if self._provider == EMBEDDED:
+            return [render(files)]
+        whole = render([_numbered(file) for file in files])
+        room = self._room()
+        if count(whole) * SLACK <= room:
+            return [whole]
+        size = min(int(room / SLACK), PART_TOKENS)
+        return [render([_numbered(piece) for piece in group]) for group in split(files, size * 3 // 4, count)]
+
+    def _room(self) -> int:
+        """The tokens of prompt that the model takes, the question and the answer left out."""
+        runtime = self._lm.runtime
+        origin = runtime.engine.providers[self._provider].origin
+        known = runtime.engine.rules.book.window(self._model, origin)
+        window = runtime.settings.providers[self._provider].context_window or known or FALLBACK_WINDOW
+        answer = self._options.get("max_tokens") or ANSWER_TOKENS
+        room = int(window - answer - SLACK * (count(self._question) + count(self._context or "") + 500))
+        if room < 1000:
+            raise BadInput(
+                f"the model {self._model!r} takes {window:,} tokens: too few for the question and an answer",
+                mend="shorten the question, lower max_tokens, or set context_window for its provider",
+            )
+        return room
+
+    async def ask(self, text: str, task: str, name: str, *, max_tokens: int | None = None) -> Reply:
+        """One call about one text, in a child scope of the same budget."""
+        options = dict(self._options)
+        if self._provider != EMBEDDED:
+            options["system"] = "\n\n".join(filter(None, [options.get("system"), task]))
+            options["max_tokens"] = max_tokens or options.get("max_tokens") or ANSWER_TOKENS
+        scope: Scope = self._lm.scope.child(name)
+        return await self._lm.converse(self._question, "\n\n".join(filter(None, [self._context, text])), scope, **options)
+
+
+def _numbered(piece: Piece) -> Piece:
+    """The piece with its line numbers written out: models cannot count lines."""
+    lines = piece.text.split("\n")
+    return Piece(piece.path, "\n".join(f"{n}\t{line}" for n, line in enumerate(lines, piece.first_line)), piece.first_line)

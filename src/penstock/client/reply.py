@@ -1,0 +1,73 @@
+"""An answer as the library's users see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from penstock.flow import Done
+from penstock.ledger import Receipt, total
+from penstock.ticket import Outcome
+from penstock.values import Money, Usage
+
+__all__ = ["Reply"]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a model answered, and what it cost.
+
+    ``str(reply)`` is its text. ``after=reply`` in a further call goes on with the conversation.
+    """
+
+    id: str
+    """Ask ``penstock why ID`` how it came about."""
+    text: str
+    model: str
+    source: str
+    """The provider's name, ``reuse`` (stored) or ``joined`` (asked by someone else at the same moment)."""
+    finish: str
+    """The provider's own word for why the answer ended."""
+    usage: Usage | None
+    """Tokens; None when the provider did not report them."""
+    receipt: Receipt
+    messages: tuple[Mapping[str, Any], ...] = ()
+    """The conversation up to and with this answer."""
+    raw: bytes = b""
+    """The body as the upstream sent it."""
+
+    @property
+    def cost(self) -> Money | None:
+        """What was spent; None when the price is not known."""
+        return None if self.receipt.unpriced else self.receipt.spent
+
+    @property
+    def saved(self) -> Mapping[str, Money]:
+        """What each mechanism saved; negative where it lost."""
+        return self.receipt.saved
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def of(cls, outcome: Outcome, messages: tuple[Mapping[str, Any], ...]) -> Reply:
+        """The reply of a call that was answered. Raises the error of one that was not."""
+        done: Done = outcome.done()
+        reply = done.reply
+        said = {"role": "assistant", "content": reply.text}
+        return cls(
+            id=outcome.id,
+            text=reply.text,
+            model=reply.model or done.call.model,
+            source=done.source,
+            finish=reply.finish,
+            usage=reply.usage,
+            receipt=done.receipt,
+            messages=(*messages, said),
+            raw=reply.raw,
+        )
+
+    def including(self, others: list[Reply]) -> Reply:
+        """This reply with the receipts of the sub-calls that led to it added to its own."""
+        return msgspec.structs.replace(self, receipt=total([*(other.receipt for other in others), self.receipt]))

@@ -1,0 +1,191 @@
+"""Settings: frozen values, from ``penstock.toml`` and the environment. Unknown keys are errors that name the key."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from penstock.errors import BadInput, ConfigError
+from penstock.ledger import Limits
+from penstock.values import parse_money
+
+__all__ = ["EMBEDDED", "KNOWN", "BudgetSettings", "ProviderSettings", "Settings", "home", "load"]
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One place that answers calls: ``[providers.NAME]``."""
+
+    dialect: Literal["openai", "anthropic"]
+    base_url: str
+    """With or without the trailing ``/v1``."""
+    key_env: str = ""
+    """The environment variable that holds the key."""
+    models: tuple[str, ...] = ()
+    """Further models that are asked of this provider by name."""
+    small: str = ""
+    """The model behind the tier ``small``."""
+    large: str = ""
+    """The model behind the tier ``large``, which is also the default."""
+    context_window: int = 0
+    """The most tokens of prompt and answer together; 0: what is known of the model."""
+
+    def serves(self, model: str) -> bool:
+        """Whether the model is listed here."""
+        return model in {*self.models, self.small, self.large} - {""}
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits of a session: ``[budget]``. What is absent is not limited."""
+
+    money: str | int | float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    calls: int | None = None
+    depth: int | None = None
+    seconds: float | None = None
+    allow_unpriced: bool = False
+
+    def limits(self) -> Limits:
+        """The same, checked. Raises `ConfigError` for an amount that is none."""
+        for field in ("input_tokens", "output_tokens", "calls", "depth", "seconds"):
+            value = getattr(self, field)
+            if value is not None and value < 0:
+                raise ConfigError(f"budget.{field} = {value} is negative", mend="leave it out for no limit")
+        return Limits(
+            nano=None if self.money is None else int(_money(self.money)),
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            calls=self.calls,
+            depth=self.depth,
+            seconds=self.seconds,
+            allow_unpriced=self.allow_unpriced,
+        )
+
+
+def _money(value: str | float) -> int:
+    try:
+        return parse_money(str(value))
+    except BadInput as error:
+        raise ConfigError(f"budget.money: {error.message}", mend=error.mend) from None
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that ``penstock.toml`` can say."""
+
+    provider: str = ""
+    """The provider asked when a call names none; absent: the first one."""
+    providers: Mapping[str, ProviderSettings] = {}
+    prices: Mapping[str, Mapping[str, str | int | float]] = {}
+    """Dollars per million tokens by model: ``[prices."my-model"] input = "3.00"``. They win over all known prices."""
+    budget: BudgetSettings = BudgetSettings()
+    max_concurrency: int = 10
+    """Calls in flight at once, over all of a session."""
+
+    def default(self) -> str:
+        """The name of the provider asked when a call names none."""
+        return self.provider or next(iter(self.providers), EMBEDDED)
+
+    def choosing(self, provider: str | None = None, base_url: str | None = None) -> Settings:
+        """The same with ``provider`` as the default one, reached at ``base_url``.
+
+        Raises `BadInput` for a provider that nobody has described.
+        """
+        name = provider or self.default()
+        if base_url is not None and name == EMBEDDED:
+            name = "openai"
+        if name == EMBEDDED:
+            return msgspec.structs.replace(self, provider=name)
+        described = {**KNOWN, **self.providers}
+        if name not in described:
+            raise BadInput(f"provider {name!r} is not described", mend=f"described are: {', '.join(described)}, {EMBEDDED}")
+        chosen = described[name]
+        if base_url is not None:
+            chosen = msgspec.structs.replace(chosen, base_url=base_url)
+        return msgspec.structs.replace(self, provider=name, providers={**self.providers, name: chosen})
+
+    def resolve(self, model: str | None) -> tuple[str, str]:
+        """The provider and its model behind a name: a tier, ``provider/model``, a listed model, or a model of the default.
+
+        Raises `BadInput` for a tier that the default provider does not set.
+        """
+        prefix, _, rest = (model or "").partition("/")
+        if rest and prefix in self.providers:
+            return prefix, rest
+        name = self.default()
+        if name == EMBEDDED:
+            return name, EMBEDDED
+        if model is None or model in {"small", "large"}:
+            tier = model or "large"
+            chosen: str = getattr(self.providers[name], tier)
+            if not chosen:
+                raise BadInput(f"provider {name!r} sets no model for {tier!r}", mend=f"name a model, or set {tier} = ... under [providers.{name}]")
+            return name, chosen
+        serving = [other for other, described in self.providers.items() if described.serves(model)]
+        return (serving[0] if serving and name not in serving else name), model
+
+
+EMBEDDED = "embedded"
+"""The provider that is always there: it reads, and asks no model."""
+
+KNOWN: Mapping[str, ProviderSettings] = {
+    "openai": ProviderSettings(
+        "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", small="gpt-5-mini", large="gpt-5.5"
+    ),
+    "anthropic": ProviderSettings(
+        "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", small="claude-haiku-4-5", large="claude-sonnet-5"
+    ),
+}
+"""The providers that need no description: a key in the environment is enough."""
+
+
+def home(given: str | os.PathLike[str] | None = None) -> Path:
+    """Where state lives: ``given``, else ``$PENSTOCK_HOME``, else the platform's folder for user data."""
+    chosen = given or os.environ.get("PENSTOCK_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("penstock", appauthor=False)
+
+
+def load(file: str | os.PathLike[str] | None = None) -> Settings:
+    """The settings of ``file``, else of ``penstock.toml`` in the current folder, else of the environment alone.
+
+    The environment adds ``openai`` and ``anthropic`` where the file does not describe them and there is a key or a
+    ``PENSTOCK_..._BASE_URL``. Raises `ConfigError` when the file cannot be used.
+    """
+    path = Path(file) if file else Path("penstock.toml")
+    if file is not None and not path.is_file():
+        raise ConfigError(f"there is no configuration file {str(file)!r}", mend="check --config")
+    settings = _read(path) if path.is_file() else Settings()
+    providers = dict(settings.providers)
+    for name, known in KNOWN.items():
+        base_url = os.environ.get(f"PENSTOCK_{name.upper()}_BASE_URL")
+        if name not in providers and (base_url or os.environ.get(known.key_env)):
+            providers[name] = msgspec.structs.replace(known, base_url=base_url or known.base_url)
+    if settings.provider and settings.provider not in {*providers, EMBEDDED}:
+        listed = ", ".join(providers) or "none"
+        raise ConfigError(f"provider = {settings.provider!r} is not described", mend=f"described are: {listed}")
+    return msgspec.structs.replace(settings, providers=providers)
+
+
+def _read(path: Path) -> Settings:
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    try:
+        settings = msgspec.convert(data, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}", mend="correct or remove that key") from None
+    if settings.max_concurrency < 1:
+        raise ConfigError(f"{path}: max_concurrency = {settings.max_concurrency}", mend="at least 1")
+    settings.budget.limits()
+    return settings

@@ -1,0 +1,187 @@
+"""The engine: one driver that performs what the states of `flow` ask for.
+
+It owns no rule. What a state means stands in `flow`, what fits a budget in `ledger`, what a hit means in `policy`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import assert_never
+
+from penstock.admission import Admission
+from penstock.clock import Clock
+from penstock.errors import Cancelled, PenstockError, ProviderError
+from penstock.flight import Flight
+from penstock.flow import (
+    Admit,
+    Answered,
+    Done,
+    Failed,
+    Follow,
+    Granted,
+    Hit,
+    InFlight,
+    Landed,
+    Lookup,
+    Miss,
+    Refused,
+    Rules,
+    Send,
+    Settle,
+    Shape,
+    State,
+    begin,
+)
+from penstock.ledger import NOTHING, Never
+from penstock.policy.reuse import TTL_SECONDS
+from penstock.providers.dialects import dialect
+from penstock.providers.gate import Gate
+from penstock.providers.port import Answer, Provider
+from penstock.stores.replies import Replies
+from penstock.ticket import Outcome, Ticket
+from penstock.values import Call, Reply
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Runs calls. All it needs is handed in; `close` settles what is under way."""
+
+    def __init__(
+        self,
+        *,
+        providers: Mapping[str, Provider],
+        rules: Rules,
+        replies: Replies,
+        admission: Admission,
+        slots: Gate,
+        clock: Clock,
+        ids: Callable[[], str],
+        sinks: Sequence[Callable[[Outcome], Awaitable[None]]] = (),
+    ) -> None:
+        self.providers = providers
+        self.rules = rules
+        self.admission = admission
+        self.clock = clock
+        self._replies = replies
+        self._slots = slots
+        self._ids = ids
+        self._sinks = sinks
+        self._joinable: dict[tuple[str, bytes], Flight] = {}
+        self._flights: set[Flight] = set()
+
+    async def run(self, call: Call) -> Outcome:
+        """The outcome of a call, whichever it is."""
+        async with self.ask(call) as ticket:
+            return await ticket.outcome()
+
+    def ask(self, call: Call) -> Ticket:
+        """A ticket for the call, to be entered: the call is looked up then, and under way if nobody has the answer."""
+        return Ticket(self, self._ids(), call)
+
+    async def close(self) -> None:
+        """Call off what is under way, and return when all of it has settled."""
+        for flight in tuple(self._flights):
+            await flight.call_off()
+        for provider in self.providers.values():
+            await provider.close()
+
+    # The driver ----------------------------------------------------------------------------------------------------
+
+    async def look(self, state: Lookup) -> tuple[Done | Follow, Flight | None]:
+        """The next state, and the flight to follow if there is one."""
+        place = (state.call.scope.tenant, state.key)
+        found = await self._find(state, place)
+        following = state.next(found, self.rules)
+        if isinstance(following, Done):
+            return following, None
+        return following, self._joinable[place] if isinstance(found, InFlight) else self._set_off(state, place)
+
+    async def _find(self, state: Lookup, place: tuple[str, bytes]) -> Hit | InFlight | Miss:
+        if not state.eligible.reads:
+            return Miss()
+        if place not in self._joinable:
+            reply = await self._replies.get(*place, now=self.clock.now())
+            if reply is not None:
+                return Hit(reply)
+        flight = self._joinable.get(place)  # someone may have set off while the store was read
+        return InFlight(flight.leader) if flight else Miss()
+
+    def _set_off(self, state: Lookup, place: tuple[str, bytes]) -> Flight:
+        flight = Flight(self._ids(), self.clock)
+        self._flights.add(flight)
+        if state.eligible.reads:
+            self._joinable[place] = flight
+        flight.start(lambda flight: self._fly(flight, Shape(state.call, state.at), place))
+        return flight
+
+    async def _fly(self, flight: Flight, state: State, place: tuple[str, bytes]) -> Done | Refused:
+        """Walk to the upstream and back, once for all who listen."""
+        try:
+            while not isinstance(state, Done | Refused):
+                flight.states.append((self.clock.monotonic(), state))
+                state = await self._perform(state, flight, place)
+            return state
+        except asyncio.CancelledError:
+            return Refused(state.call, Cancelled("called off before it was sent")) 
+        finally:
+            self._flights.discard(flight)
+            if self._joinable.get(place) is flight:
+                del self._joinable[place]
+
+    async def _perform(self, state: Shape | Admit | Send | Settle, flight: Flight, place: tuple[str, bytes]) -> State:
+        path = state.call.scope.path
+        match state:
+            case Shape():
+                return state.next(self.rules, self.admission.limits(path))
+            case Admit():
+                hold = await self.admission.hold(path, state.want, state.floor)
+                return state.next(hold if isinstance(hold, Never) else Granted(hold), self.rules)
+            case Send():
+                return state.next(await self._send(state.call, flight), self.rules)
+            case Settle():
+                await self._settle(state, flight, place)
+                return state.next()
+            case _:
+                assert_never(state)
+
+    async def _send(self, call: Call, flight: Flight) -> Answered | Failed:
+        wire = dialect(call.dialect)
+        assembler = wire.assembler()
+        try:
+            async with self._slots.slot(call.deadline):
+                async with self.providers[call.provider].send(call) as answer:
+                    if call.stream and "json" not in answer.headers.get("content-type", ""):
+                        async for chunk in answer.chunks:
+                            flight.publish(assembler.feed(chunk))
+                        return Answered(assembler.end())
+                    return Answered(wire.reply(await _whole(answer), streamed=False))
+        except asyncio.CancelledError:
+            error: PenstockError = Cancelled("called off while it was under way")
+        except PenstockError as raised:
+            error = raised
+        except Exception as raised:  # noqa: BLE001  a provider is foreign code: whatever it raises must settle
+            error = ProviderError(f"provider {call.provider!r} failed: {type(raised).__name__}: {raised}")
+            error.__cause__ = raised
+        finally:
+            flight.settling = True
+        return Failed(error, flight.billed, assembler.usage, assembler.text)
+
+    async def _settle(self, state: Settle, flight: Flight, place: tuple[str, bytes]) -> None:
+        if state.hold or state.used != NOTHING:
+            flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
+        self.rules = self.rules.learning(state)
+        if state.stores and isinstance(state.outcome, Reply):
+            now = self.clock.now()
+            await self._replies.put(*place, state.outcome, expires=now + TTL_SECONDS, now=now)
+
+    async def finish(self, outcome: Outcome) -> None:
+        """Hand the outcome of one caller to every sink."""
+        for sink in self._sinks:
+            await sink(outcome)
+
+
+async def _whole(answer: Answer) -> bytes:
+    chunks = [chunk async for chunk in answer.chunks]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,0 +1,113 @@
+"""Single flight: one walk to the upstream, and everyone who listens to it.
+
+Whoever asks first starts the flight, whoever asks the same while it is under way joins it: what has come so far is
+replayed, the rest follows live. When the last listener leaves the flight is called off; until then it goes on, even
+if the first one has left. Exactly one listener pays: the first of those still there at the end, or the last to leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from penstock.clock import Clock
+from penstock.flow import Done, Refused, State
+from penstock.ledger import Alert
+from penstock.values import Delta
+
+__all__ = ["Flight"]
+
+
+class Flight:
+    """One walk, run as a task of its own."""
+
+    def __init__(self, leader: str, clock: Clock) -> None:
+        self.leader = leader
+        """The id of the call that set it off."""
+        self.payer: object = None
+        """The listener whose receipt carries the cost; known when the flight has ended."""
+        self.billed = False
+        """Whether a request is under way that the provider bills even if it breaks off now."""
+        self.settling = False
+        """From here on what happened is booked, and the flight is not called off any more."""
+        self.states: list[tuple[float, State]] = []
+        """The states walked through, each with the time it was entered (monotonic, seconds)."""
+        self.alerts: Sequence[Alert] = ()
+        self._clock = clock
+        self._deltas: list[Delta] = []
+        self._news = asyncio.Event()
+        self._listeners: list[object] = []
+        self._task: asyncio.Task[Done | Refused] | None = None
+
+    def start(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
+        """Set off."""
+        self._task = asyncio.create_task(walk(self), name=f"penstock {self.leader}")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, _: object) -> None:
+        if self._listeners:
+            self.payer = self._listeners[0]
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news.clear()
+
+    def under_way(self, billed: bool) -> None:
+        """What the provider says of the request: True when it goes out, False when the upstream has turned it down."""
+        self.billed = billed
+
+    def publish(self, deltas: Sequence[Delta]) -> None:
+        """Tell all listeners what has come."""
+        self._deltas.extend(deltas)
+        self._tell()
+
+    @property
+    def outcome(self) -> Done | Refused | None:
+        """The outcome; None while it is under way."""
+        return self._task.result() if self._task is not None and self._task.done() else None
+
+    @asynccontextmanager
+    async def listen(self, who: object) -> AsyncIterator[None]:
+        """Be counted as a listener. Leaving as the last one calls the flight off and waits until it has settled."""
+        self._listeners.append(who)
+        try:
+            yield
+        finally:
+            self._listeners.remove(who)
+            if not self._listeners and self.outcome is None:
+                self.payer = who
+                await self.call_off()
+
+    async def call_off(self) -> None:
+        """End the flight, unless it is already booking; return when it has settled."""
+        if self._task is not None and not self._task.done():
+            if not self.settling:
+                self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def events(self, *, until: float | None = None) -> AsyncIterator[Delta]:
+        """All events from the first on, as they come, until the flight has ended.
+
+        Raises `TimeoutError` when it has not by ``until`` (monotonic, seconds).
+        """
+        seen = 0
+        while True:
+            while seen < len(self._deltas):
+                yield self._deltas[seen]
+                seen += 1
+            if self.outcome is not None:
+                return
+            await self._hear(until)
+
+    async def landed(self, *, until: float | None = None) -> Done | Refused:
+        """The outcome, when it is there. Raises `TimeoutError` when it is not by ``until``."""
+        while (outcome := self.outcome) is None:
+            await self._hear(until)
+        return outcome
+
+    async def _hear(self, until: float | None) -> None:
+        async with self._clock.deadline(until):
+            await self._news.wait()

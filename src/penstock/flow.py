@@ -1,0 +1,415 @@
+"""The states a call walks through: frozen values, each with a pure ``next`` that takes what was observed.
+
+    every caller          Lookup ──Hit──────────────────────────────> Done
+                             └──InFlight, Miss──> Follow ──Landed───> Done, Refused
+                                                     ┆
+    once for all who      Shape ──> Admit ──> Send ──> Settle ──────> Done, Refused
+    ask the same now                  └──Never──────────────────────> Refused
+
+`engine` performs what a state asks for and keeps the states: they are the explanation of the call (`explain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import msgspec
+
+from penstock.errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    PenstockError,
+    Unpriced,
+)
+from penstock.ledger import NOTHING, Amounts, Cut, Limits, Never, Receipt, book, charge
+from penstock.meter import Factors, PriceBook, Quote, Rates, count, family, fit, price, processing_of, quote
+from penstock.policy.reuse import Eligible, eligible, worth_storing
+from penstock.values import Call, Edit, Money, Reply, Usage, identity
+
+__all__ = [
+    "Admit",
+    "Answered",
+    "Done",
+    "Failed",
+    "Follow",
+    "Granted",
+    "Hit",
+    "InFlight",
+    "Landed",
+    "Lookup",
+    "Miss",
+    "Policy",
+    "Refused",
+    "Rules",
+    "Send",
+    "Settle",
+    "Shape",
+    "State",
+    "begin",
+]
+
+Policy: TypeAlias = Callable[[Call], Sequence[Edit]]
+"""A mechanism: it looks at a call and answers with its edits."""
+
+FEWEST_TOKENS = 256
+"""A fitted ``max_tokens`` below this would cut most answers short: the call is refused instead."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the states decide by."""
+
+    book: PriceBook
+    factors: Factors
+    policies: tuple[tuple[str, Policy], ...] = ()
+    """The mechanisms by name, in the order they edit."""
+    fit: bool = False
+    """Where ``max_tokens`` is absent and the model's maximum does not fit the budget, send what does fit."""
+
+    def rates(self, call: Call, at: float, model: str | None = None) -> Rates | None:
+        """The prices of this call's model, or of another one in its place, at the time ``at``; None: not known."""
+        when = datetime.fromtimestamp(at, UTC)
+        return self.book.rates(model or call.model, call.origin or call.provider, when=when, processing=processing_of(call))
+
+    def quote(self, call: Call, at: float) -> Quote:
+        """The worst case of a call. The model's context window matters only where nothing else bounds the answer."""
+        rates = self.rates(call, at)
+        free = rates is not None and rates.output == 0
+        bounded = free or call.max_tokens is not None
+        window = None if bounded else self.book.window(call.model, call.origin or call.provider)
+        return quote(call, rates, self.factors, window=window)
+
+    def learning(self, settled: Settle) -> Rules:
+        """The rules after a provider has reported what a prompt really counted."""
+        if settled.quote is None or settled.usage is None or settled.receipt.estimated:
+            return self
+        seen = self.factors.observe(family(settled.call.model), settled.quote.tally, settled.usage.prompt)
+        return msgspec.structs.replace(self, factors=seen)
+
+
+# What the driver observes ------------------------------------------------------------------------------------------
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """The reply store holds an answer to this very call."""
+
+    reply: Reply
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """The very call is being answered: ``leader`` is the id of the call that pays for it."""
+
+    leader: str
+
+
+class Miss(msgspec.Struct, frozen=True):
+    """Nobody has asked, or reuse does not apply."""
+
+
+class Landed(msgspec.Struct, frozen=True):
+    """The walk that was followed has ended."""
+
+    outcome: Done | Refused
+    pays: bool
+    """Whether this caller's receipt carries the cost."""
+    heard: bool = False
+    """Whether events of it have been passed on already."""
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """The worst case is held."""
+
+    hold: str
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A whole reply came."""
+
+    reply: Reply
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """No whole reply came. ``billed``: the request was under way when it broke off, so the provider bills for it."""
+
+    error: PenstockError
+    billed: bool
+    usage: Usage | None = None
+    """As far as the provider had reported it."""
+    text: str = ""
+    """All that had been generated when it broke off."""
+
+
+# The states --------------------------------------------------------------------------------------------------------
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """Is this very call answered, or in flight?"""
+
+    call: Call
+    key: bytes
+    eligible: Eligible
+    at: float
+
+    def next(self, found: Hit | InFlight | Miss, rules: Rules) -> Done | Follow:
+        match found:
+            case Hit(reply):
+                return Done(self.call, reply, _reused(self.call, reply.usage, rules, self.at), source="reuse")
+            case InFlight(leader):
+                return Follow(self, leader)
+            case Miss():
+                return Follow(self, "")
+
+    def explain(self) -> dict[str, Any]:
+        return {"key": self.key.hex(), "reads": self.eligible.reads, "why": self.eligible.why}
+
+
+class Follow(msgspec.Struct, frozen=True):
+    """Someone walks to the upstream for this call: the caller's own walk, or that of an earlier caller."""
+
+    lookup: Lookup
+    leader: str
+    """The id of the earlier caller; empty for a walk of one's own."""
+
+    def next(self, landed: Landed) -> Done | Refused | Lookup:
+        """The outcome: as it is for who pays, at no cost for the others.
+
+        A leader's own limits are not those of who joined it: refused by them, the joiner asks for itself.
+        """
+        outcome = landed.outcome
+        if landed.pays:
+            return outcome
+        if isinstance(outcome, Refused):
+            own = isinstance(outcome.error, BudgetExceeded | DeadlineExceeded)
+            return self.lookup if own and not landed.heard else Refused(self.lookup.call, outcome.error)
+        cuts = [] if outcome.price is None else [Cut("reuse", outcome.price)]
+        return Done(self.lookup.call, outcome.reply, book(0, cuts), source="joined")
+
+    def explain(self) -> dict[str, Any]:
+        return {"joined": self.leader} if self.leader else {"found": "nothing stored, nothing in flight"}
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Which edits does the call get?"""
+
+    call: Call
+    at: float
+
+    def next(self, rules: Rules, limits: Limits | None) -> Admit | Send | Refused:
+        """``limits`` are the tightest of all accounts on the path, None when there are none at all."""
+        call = self.call
+        for mechanism, policy in rules.policies:
+            if call.allows(mechanism):
+                call = call.edited(*policy(call))
+        if limits is None:
+            return Send(call, None, "", self.at)
+        estimate = rules.quote(call, self.at)
+        if limits.nano is not None and not estimate.firm and not limits.allow_unpriced:
+            return Refused(call, _unpriced(call, estimate))
+        return Admit(call, estimate, self.at)
+
+    def explain(self) -> dict[str, Any]:
+        return {"model": self.call.model, "bytes": len(self.call.raw)}
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """Does the worst case of the final call fit every budget above it?"""
+
+    call: Call
+    quote: Quote
+    at: float
+
+    @property
+    def want(self) -> Amounts:
+        """The worst case, to be held."""
+        q = self.quote
+        return Amounts(q.worst_nano, q.input_bound, q.output_bound, calls=1)
+
+    @property
+    def floor(self) -> Amounts:
+        """What is surely used if the call is lost after it was sent: its prompt."""
+        return Amounts(self.quote.floor_nano, self.quote.input_estimate, calls=1)
+
+    def next(self, verdict: Granted | Never, rules: Rules) -> Send | Admit | Refused:
+        match verdict:
+            case Granted(hold):
+                return Send(self.call, self.quote, hold, self.at)
+            case Never() as never:
+                return self._fitted(never, rules) or Refused(self.call, _too_dear(self.quote, never))
+
+    def _fitted(self, never: Never, rules: Rules) -> Admit | None:
+        """The same call with as many answer tokens as the budget allows, where the user allows that."""
+        if not rules.fit or never.dimension != "nano" or self.call.max_tokens is not None:
+            return None
+        tokens = fit(self.quote, int(never.left))
+        if tokens < FEWEST_TOKENS:
+            return None
+        why = {"left": int(never.left), "max_tokens": tokens}
+        call = self.call.edited(Edit("budget", (self.call.max_tokens_field,), "set", tokens, evidence=why))
+        return Admit(call, rules.quote(call, self.at), self.at)
+
+    def explain(self) -> dict[str, Any]:
+        q = self.quote
+        return {"worst_nano": None if q.unpriced else q.worst_nano, "input_bound": q.input_bound, "output_bound": q.output_bound}
+
+
+class Send(msgspec.Struct, frozen=True):
+    """The wire call."""
+
+    call: Call
+    quote: Quote | None
+    hold: str
+    at: float
+
+    def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
+        call = self.call
+        match observed:
+            case Answered(reply):
+                outcome, usage, estimated = reply, reply.usage or self._guess(reply.text, rules), reply.usage is None
+            case Failed(error, billed, heard, text):
+                if not billed:
+                    return Settle(call, self.quote, self.hold, error, NOTHING, None, Receipt())
+                outcome, usage, estimated = error, self._guess(text, rules, heard), True
+        rates = rules.rates(call, self.at)
+        spent = None if rates is None else price(usage, rates)
+        receipt = book(spent, _cuts(call, usage, spent, rules, self.at), estimated=estimated)
+        if call.charged_to:
+            receipt = charge(receipt, call.charged_to)
+        used = Amounts(spent or 0, usage.prompt, usage.completion, calls=1)
+        return Settle(call, self.quote, self.hold, outcome, used, usage, receipt)
+
+    def _guess(self, text: str, rules: Rules, heard: Usage | None = None) -> Usage:
+        """The usage of a call whose provider did not report it, from what was sent and what came back.
+
+        A stream reports its prompt when it begins and its answer when it ends: ``heard`` is what it had said.
+        """
+        if heard is not None:
+            return msgspec.structs.replace(heard, output=max(heard.output, count(text)))
+        expected = self.quote or quote(self.call, None, rules.factors)
+        return Usage(input=expected.input_estimate, output=count(text))
+
+    def explain(self) -> dict[str, Any]:
+        edits = [{"mechanism": e.mechanism, "path": list(e.path), "op": e.op, **e.evidence} for e in self.call.edits]
+        return {"provider": self.call.provider, "model": self.call.model, "edits": edits}
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """What was really used: the hold gives way to it."""
+
+    call: Call
+    quote: Quote | None
+    hold: str
+    outcome: Reply | PenstockError
+    used: Amounts
+    usage: Usage | None
+    receipt: Receipt
+
+    @property
+    def stores(self) -> bool:
+        """Whether the reply may answer later calls."""
+        return isinstance(self.outcome, Reply) and eligible(self.call).writes and worth_storing(self.outcome)
+
+    def next(self) -> Done | Refused:
+        if isinstance(self.outcome, Reply):
+            return Done(self.call, self.outcome, self.receipt, source=self.call.provider)
+        return Refused(self.call, self.outcome, self.receipt)
+
+    def explain(self) -> dict[str, Any]:
+        usage = msgspec.structs.asdict(self.usage) if self.usage else None
+        return {"usage": usage, "spent_nano": int(self.receipt.spent), "estimated": bool(self.receipt.estimated)}
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Answered."""
+
+    call: Call
+    reply: Reply
+    receipt: Receipt
+    source: str
+    """The provider's name, ``reuse`` for a stored reply, ``joined`` for one that an earlier caller paid."""
+
+    @property
+    def price(self) -> int | None:
+        """What the reply cost whoever asked for it, in nano-dollars; None when unpriced."""
+        return None if self.receipt.unpriced else int(self.receipt.spent)
+
+    def explain(self) -> dict[str, Any]:
+        saved = {mechanism: int(amount) for mechanism, amount in self.receipt.saved.items()}
+        return {"source": self.source, "finish": self.reply.finish, "saved_nano": saved}
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Not answered. What it cost all the same stands in the receipt."""
+
+    call: Call
+    error: PenstockError
+    receipt: Receipt = Receipt()
+
+    def explain(self) -> dict[str, Any]:
+        return {"error": type(self.error).__name__, "message": str(self.error)}
+
+
+State: TypeAlias = Lookup | Follow | Shape | Admit | Send | Settle | Done | Refused
+
+
+def begin(call: Call, at: float) -> Lookup:
+    """The first state of a call that is asked at ``at`` (wall clock, seconds)."""
+    return Lookup(call, identity(call), eligible(call), at)
+
+
+# The rules they share ----------------------------------------------------------------------------------------------
+
+
+def _reused(call: Call, usage: Usage | None, rules: Rules, at: float) -> Receipt:
+    """A stored reply costs nothing; it saves what asking again would cost, where that is known."""
+    rates = rules.rates(call, at)
+    if usage is None or rates is None:
+        return book(0)
+    return book(0, [Cut("reuse", price(usage, rates))])
+
+
+def _cuts(call: Call, usage: Usage, spent: int | None, rules: Rules, at: float) -> list[Cut]:
+    """The price before each edit, first edit first: the edits are undone from the last to the first.
+
+    An edit whose undone price is not known moves nothing: no saving is claimed from it.
+    """
+    if spent is None:
+        return []
+    cuts: list[Cut] = []
+    before, model = spent, call.model
+    for edit in reversed(call.edits):
+        undo = edit.undo
+        usage = msgspec.structs.replace(
+            usage, input=max(0, usage.input + undo.input_tokens), output=max(0, usage.output + undo.output_tokens)
+        )
+        model = undo.model or model
+        rates = rules.rates(call, at, model)
+        before = before if rates is None else price(usage, rates)
+        cuts.append(Cut(edit.mechanism, before))
+    return cuts[::-1]
+
+
+def _unpriced(call: Call, estimate: Quote) -> Unpriced:
+    what = f"the price of model {call.model!r} is not known"
+    if estimate.unbounded:
+        what = f"{estimate.unbounded!r} is billed beyond the tokens of the call"
+    mend = "set the price under [prices] in penstock.toml, or allow_unpriced = true under [budget]"
+    return Unpriced(f"{what}, and a money budget applies", limit="nano", mend=mend)
+
+
+def _too_dear(estimate: Quote, never: Never) -> BudgetExceeded:
+    name = "/".join(never.account)
+    if never.dimension == "seconds":
+        return BudgetExceeded(f"the time of budget {name!r} is over: {never.left:g} s", limit="seconds")
+    if never.dimension == "depth":
+        message = f"sub-calls of budget {name!r} may be {never.left:g} deep, this one is {never.needed:g}"
+        return BudgetExceeded(message, limit="depth", needed=int(never.needed), left=int(never.left))
+    needed, left = int(never.needed), int(never.left)
+    if never.dimension == "nano":
+        message = f"the call may cost up to {Money(needed)} and budget {name!r} has {Money(left)} left"
+        mend = f"raise the budget, or set max_tokens below {estimate.output_bound:,}"
+    else:
+        unit = never.dimension.replace("_", " ")
+        message = f"the call may take {needed:,} {unit} and budget {name!r} has {left:,} left"
+        mend = "raise that limit"
+    return BudgetExceeded(message, limit=never.dimension, needed=needed, left=left, mend=mend)

@@ -1,0 +1,125 @@
+"""OpenAI chat completions, spoken by OpenAI and by most servers there are.
+
+The shapes are those of https://platform.openai.com/docs/api-reference/chat; what other servers do differently stands
+at the place that copes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.errors import BrokenReply, PenstockError, ProviderError
+from penstock.providers.failure import broken, code_of, failure, status_of
+from penstock.providers.openai.fold import fold
+from penstock.providers.openai.replay import framed, replay
+from penstock.providers.openai.stream import ChatAssembler, chunks, error_in, visible
+from penstock.providers.openai.usage import ask_usage, hide_usage, usage_of
+from penstock.providers.shape import Json, encode, mapping, objects, parse, text
+from penstock.providers.sse import recorded, split
+from penstock.values import Call, Reply
+
+__all__ = ["OpenAI", "ask_usage", "hide_usage", "usage_of"]
+
+_NEWER = ("gpt-5", "gpt-6", "o1", "o3", "o4")
+"""Models that refuse ``max_tokens``. All others get it: most other servers know no ``max_completion_tokens``."""
+
+_KINDS = {401: "authentication_error", 402: "insufficient_quota", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class OpenAI:
+    """The `Dialect` of chat completions."""
+
+    name = "openai"
+    path = "chat/completions"
+
+    def reply(self, raw: bytes, *, streamed: bool) -> Reply:
+        """A whole reply from its bytes. Its text, finish and usage are those of the first choice."""
+        if streamed:
+            assembler = self.assembler()
+            assembler.feed(raw)
+            return assembler.end()
+        body = parse(raw)
+        if error := error_in(body):
+            raise broken(error, raw)
+        choices = objects(body.get("choices"))
+        if not choices or not isinstance(choices[0].get("message"), dict):
+            raise BrokenReply("the answer has no choices with a message", body=raw)
+        first = min(choices, key=_place)
+        said = visible(mapping(first.get("message")).get("content"))
+        finish, model = text(first.get("finish_reason")), text(body.get("model"))
+        return Reply(self.name, raw, False, said, finish, model, usage_of(body.get("usage")))
+
+    def assembler(self) -> ChatAssembler:
+        """A fresh assembler for one stream."""
+        return ChatAssembler()
+
+    def events(self, reply: Reply) -> list[bytes]:
+        """The reply as the events of a stream: as recorded, or as a live call would have brought them."""
+        if reply.streamed:
+            return recorded(reply.raw)
+        return replay(parse(reply.raw))
+
+    def body(self, reply: Reply) -> bytes:
+        """The reply as the JSON body of a call that does not stream."""
+        if not reply.streamed:
+            return reply.raw
+        return encode(fold(chunks(split(reply.raw))))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The typed error of an unsuccessful response."""
+        return failure(status, headers, body, key_variable="OPENAI_API_KEY")
+
+    def refusal(self, error: PenstockError, *, request_id: str) -> tuple[int, bytes]:
+        """An error of ours as the status and body that OpenAI's clients raise from; they read the id from a header."""
+        told = status_of(error)
+        return told, encode(_refusal(error, told))
+
+    def error_event(self, error: PenstockError) -> bytes:
+        """An error of ours as the last event of a stream that cannot go on."""
+        return framed(_refusal(error, getattr(error, "status", 0) or status_of(error)))
+
+    def question(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        system: str | None,
+        max_tokens: int | None,
+        temperature: float | None,
+        stream: bool,
+    ) -> Json:
+        """A request body; the system text becomes the first message."""
+        asked: list[Mapping[str, Any]] = [{"role": "system", "content": system}] if system is not None else []
+        body: Json = {"model": model, "messages": [*asked, *messages]}
+        if max_tokens is not None:
+            newer = model.rpartition("/")[2].startswith(_NEWER)
+            body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
+        if temperature is not None:
+            body["temperature"] = temperature
+        if stream:
+            body["stream"] = True
+        return body
+
+    def headers(self, key: str) -> dict[str, str]:
+        """The request headers; without a key none that would carry it, as local servers want it."""
+        fixed = {"content-type": "application/json"}
+        return {"authorization": f"Bearer {key}", **fixed} if key else fixed
+
+    def ask_usage(self, call: Call) -> bytes:
+        """The body to send so that a stream ends with its usage."""
+        return ask_usage(call)
+
+    def hide_usage(self, event: bytes) -> bytes | None:
+        """An event as it would have been had nobody asked for usage; None for the one that is there for usage only."""
+        return hide_usage(event)
+
+
+def _place(choice: Json) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def _refusal(error: PenstockError, told: int) -> Json:
+    kind = _KINDS.get(told, "server_error" if told >= 500 else "invalid_request_error")
+    return {"error": {"message": str(error), "type": kind, "param": None, "code": code_of(error)}}

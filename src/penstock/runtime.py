@@ -1,0 +1,189 @@
+"""Putting the real parts together: settings and a home folder in, a running engine out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.admission import Admission
+from penstock.clock import Clock, SystemClock
+from penstock.config import EMBEDDED, Settings, home
+from penstock.engine import Engine
+from penstock.flow import Done, Rules, Settle
+from penstock.ledger import Receipt, total
+from penstock.meter import Factors, PriceBook, count
+from penstock.providers.dialects import dialect
+from penstock.providers.embedded import EmbeddedReader
+from penstock.providers.gate import Gate, Gates
+from penstock.providers.port import Provider
+from penstock.stores import MemoryHolds, MemoryReplies, TieredReplies
+from penstock.stores.records import CallRecord, SqliteRecords
+from penstock.ticket import Outcome
+
+__all__ = ["Runtime", "build", "record_of"]
+
+_FACTORS = "token-factors"
+
+_log = logging.getLogger("penstock")
+
+
+class Receipts:
+    """A sink: what every session asked, spent and saved."""
+
+    def __init__(self) -> None:
+        self._by_session: dict[str, Receipt] = {}
+
+    async def __call__(self, outcome: Outcome) -> None:
+        session = outcome.state.call.scope.session
+        self._by_session[session] = total([self.total(session), outcome.state.receipt])
+
+    def total(self, session: str) -> Receipt:
+        """The sum of a session's receipts."""
+        return self._by_session.get(session, Receipt())
+
+
+class Runtime:
+    """An engine and what keeps its state. Made by `build`; `close` settles and stores everything."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, receipts: Receipts, records: SqliteRecords, closing: tuple[Any, ...]
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.receipts = receipts
+        self.records = records
+        self._closing = closing
+
+    def by_dialect(self) -> dict[str, str]:
+        """The provider that serves each wire format: the default one where it speaks it, else the first that does."""
+        chosen: dict[str, str] = {}
+        names = [self.settings.default(), *self.engine.providers]
+        for name in reversed([name for name in names if name != EMBEDDED] or [EMBEDDED]):
+            chosen[self.engine.providers[name].dialect] = name
+        return chosen
+
+    async def close(self) -> None:
+        """Call off what is under way, and keep what was learned."""
+        await self.engine.close()
+        await self.records.save(_FACTORS, msgspec.json.encode(self.engine.rules.factors))
+        for part in (self.records, *self._closing):
+            await part.close()
+
+
+async def build(
+    settings: Settings,
+    *,
+    at: str | os.PathLike[str] | None = None,
+    shared: bool = False,
+    keys: Mapping[str, str] | None = None,
+    fit: bool = False,
+    clock: Clock | None = None,
+) -> Runtime:
+    """A runtime with its state in the folder ``at``.
+
+    ``shared`` budgets are kept there too, so that processes share them; else they live in memory. ``keys`` win over
+    the environment.
+    """
+    folder = home(at)
+    clock = clock or SystemClock()
+    records = await SqliteRecords.at(folder / "records.sqlite", warn=_log.warning)
+    holds = await _shared_holds(folder) if shared else MemoryHolds()
+    replies = TieredReplies(MemoryReplies(), await _stored_replies(folder))
+    receipts = Receipts()
+
+    async def record(outcome: Outcome) -> None:
+        await records.add(record_of(outcome))
+
+    async def alert(outcome: Outcome) -> None:
+        for alert in outcome.alerts:
+            _log.warning("budget: %s", alert.message)
+
+    providers, connections = _providers(settings, keys or {}, clock)
+    engine = Engine(
+        providers=providers,
+        rules=Rules(PriceBook(settings.prices), await _factors(records), fit=fit),
+        replies=replies,
+        admission=Admission(holds, clock),
+        slots=Gate.fixed(settings.max_concurrency, clock),
+        clock=clock,
+        ids=new_id,
+        sinks=(receipts, record, alert),
+    )
+    return Runtime(settings, engine, receipts, records, (replies, holds, *connections))
+
+
+def new_id() -> str:
+    """A fresh id for a call: 64 random bits."""
+    return f"c_{secrets.token_hex(8)}"
+
+
+def record_of(outcome: Outcome) -> CallRecord:
+    """What is kept of a call: figures, and the states as its explanation."""
+    state = outcome.state
+    receipt = state.receipt
+    usage = next((entered.usage for _, entered in outcome.log if isinstance(entered, Settle)), None)
+    return CallRecord(
+        id=outcome.id,
+        at=outcome.at,
+        model=state.call.model,
+        provider=state.call.provider,
+        source=state.source if isinstance(state, Done) else "refused",
+        scope=state.call.scope.path,
+        asked=None if receipt.unpriced else int(receipt.asked),
+        spent=None if receipt.unpriced else int(receipt.spent),
+        saved={mechanism: int(amount) for mechanism, amount in receipt.saved.items()},
+        usage=usage,
+        seconds=outcome.seconds,
+        steps=[
+            {"state": type(entered).__name__, "after_ms": round(after * 1000, 3), **entered.explain()}
+            for after, entered in outcome.log
+        ],
+    )
+
+
+def _providers(settings: Settings, keys: Mapping[str, str], clock: Clock) -> tuple[dict[str, Provider], list[Any]]:
+    """All providers by name, and the connections they share. Without an upstream nothing of HTTP is loaded."""
+    providers: dict[str, Provider] = {EMBEDDED: EmbeddedReader(count=count)}
+    if not settings.providers:
+        return providers, []
+    from penstock.providers.http import Connections, HttpProvider
+
+    connections, gates = Connections(), Gates(clock)
+    for name, described in settings.providers.items():
+        providers[name] = HttpProvider(
+            name,
+            dialect(described.dialect),
+            described.base_url,
+            keys.get(name) or os.environ.get(described.key_env, ""),
+            key_env=described.key_env,
+            connections=connections,
+            gates=gates,
+            clock=clock,
+        )
+    return providers, [connections]
+
+
+async def _shared_holds(folder: Path) -> Any:
+    from penstock.stores.holds_sqlite import SqliteHolds
+
+    return await SqliteHolds.at(folder / "holds.sqlite", warn=_log.warning)
+
+
+async def _stored_replies(folder: Path) -> Any:
+    from penstock.stores.replies_sqlite import SqliteReplies
+
+    return await SqliteReplies.at(folder / "replies.sqlite", warn=_log.warning)
+
+
+async def _factors(records: SqliteRecords) -> Factors:
+    kept = await records.load(_FACTORS)
+    try:
+        return msgspec.json.decode(kept, type=Factors) if kept else Factors()
+    except msgspec.DecodeError:
+        return Factors()

@@ -1,0 +1,160 @@
+"""A provider in this process: answers from a script, remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+import msgspec
+
+from penstock.clock import Clock, SystemClock
+from penstock.errors import BadInput, BrokenReply
+from penstock.providers.dialects import dialect as dialect_of
+from penstock.providers.port import Answer
+from penstock.testing.plan import Plan, Question, body, events, quarter
+from penstock.values import Call
+
+__all__ = ["Reaction", "ScriptedProvider"]
+
+Reaction: TypeAlias = "None | str | bytes | Mapping[str, Any] | Exception | Plan"
+"""A text; the very bytes or the JSON object of a body; an error to raise; or a plan. None echoes the prompt."""
+
+
+class ScriptedProvider:
+    """A `penstock.providers.port.Provider` without a network.
+
+    ``script`` is one reaction for all calls, a list with one for each, or a function of the call. ``latency`` passes on
+    the clock before each answer whose plan names none; ``count`` counts the tokens that are reported as used.
+
+    >>> import asyncio
+    >>> async def ask() -> bytes:
+    ...     provider = ScriptedProvider("Hello")
+    ...     call = Call.parse(b'{"model": "m", "messages": []}', dialect="openai", provider="scripted")
+    ...     async with provider.send(call) as answer:
+    ...         return b"".join([chunk async for chunk in answer.chunks])
+    >>> msgspec.json.decode(asyncio.run(ask()))["choices"][0]["message"]["content"]
+    'Hello'
+    """
+
+    def __init__(
+        self,
+        script: Reaction | Sequence[Reaction] | Callable[[Call], Reaction] = None,
+        *,
+        name: str = "scripted",
+        dialect: str = "openai",
+        origin: str = "script",
+        latency: float = 0.0,
+        count: Callable[[str], int] = quarter,
+        clock: Clock | None = None,
+    ) -> None:
+        self.script = script
+        self.seen: list[Call] = []
+        """The calls, in the order they came."""
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.cancelled = 0
+        """How many exchanges were left before their last chunk, by a cancelled task or of free will."""
+        self.closed = False
+        self._name = name
+        self._dialect = dialect
+        self._origin = origin
+        self._latency = latency
+        self._count = count
+        self._clock: Clock = clock or SystemClock()
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+        return self._name
+
+    @property
+    def dialect(self) -> str:
+        """The wire format it speaks."""
+        return self._dialect
+
+    @property
+    def origin(self) -> str:
+        """What tells two scripts of one name apart."""
+        return self._origin
+
+    async def close(self) -> None:
+        """Nothing is held; only remembers that it was closed."""
+        self.closed = True
+
+    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
+        """One exchange, as the script says."""
+        return self._exchange(call)
+
+    @asynccontextmanager
+    async def _exchange(self, call: Call) -> AsyncIterator[Answer]:
+        question = Question(self._dialect, call.body, len(self.seen))
+        self.seen.append(call)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        course = _Course()
+        try:
+            reaction = self._react(call, question.number)
+            plan = reaction if isinstance(reaction, Plan) else Plan(reaction if isinstance(reaction, str) else None)
+            await self._clock.sleep(plan.latency or self._latency)
+            if plan.hang:
+                await asyncio.Event().wait()
+            course.ended = True  # an error of the script is an end, too
+            if isinstance(reaction, Exception):
+                raise reaction
+            if plan.status != 200:
+                raw = body(question, plan)
+                raise dialect_of(self._dialect).error(plan.status, dict(plan.headers), raw)
+            parts = self._parts(question, reaction, plan)
+            course.ended = False
+            kind = "text/event-stream" if question.stream else "application/json"
+            yield Answer(self._chunks(parts, plan, course), {"content-type": kind, **plan.headers})
+        finally:
+            self.in_flight -= 1
+            self.cancelled += not course.ended
+
+    def _react(self, call: Call, number: int) -> Reaction:
+        script = self.script
+        if callable(script):
+            return script(call)
+        if isinstance(script, Sequence) and not isinstance(script, str | bytes):
+            if number >= len(script):
+                raise BadInput(f"the script has no answer number {number + 1}")
+            return script[number]
+        return script
+
+    def _parts(self, question: Question, reaction: Reaction, plan: Plan) -> list[bytes]:
+        if isinstance(reaction, bytes):
+            return [reaction]
+        if isinstance(reaction, Mapping):
+            if question.stream:
+                raise BadInput("a JSON object is no answer to a call that streams", mend="script a Plan instead")
+            return [msgspec.json.encode(reaction)]
+        return events(question, plan, self._count) if question.stream else [body(question, plan, self._count)]
+
+    async def _chunks(self, parts: list[bytes], plan: Plan, course: _Course) -> AsyncIterator[bytes]:
+        """The parts as planned, `Plan.split` and `Plan.drip` aside: how bytes are cut is the wire's affair."""
+        sent = 0
+        for number, part in enumerate(parts):
+            if number == plan.hang_after_event:
+                await asyncio.Event().wait()
+            await self._clock.sleep(plan.gap) if plan.gap else None
+            kept = part if plan.cut_after is None else part[: max(0, plan.cut_after - sent)]
+            if number == plan.cut_after_event or len(kept) < len(part):
+                if kept and number != plan.cut_after_event:
+                    yield kept
+                course.ended = True
+                raise BrokenReply(f"{self._name} broke off in the middle of its answer", mend="ask again")
+            sent += len(part)
+            course.ended = number == len(parts) - 1
+            yield part
+
+
+class _Course:
+    """How far an exchange has come."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self) -> None:
+        self.ended = False

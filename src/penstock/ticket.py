@@ -1,0 +1,147 @@
+"""One caller's claim on an answer: its events as they come, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from penstock.errors import Cancelled, DeadlineExceeded, PenstockError
+from penstock.flow import Done, Follow, Landed, Lookup, Refused, State, begin
+from penstock.ledger import Alert, Receipt
+from penstock.providers.dialects import dialect
+from penstock.values import Call, Delta
+
+if TYPE_CHECKING:
+    from penstock.engine import Engine
+    from penstock.flight import Flight
+
+__all__ = ["Outcome", "Ticket"]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How one caller's call ended, handed to every sink."""
+
+    id: str
+    at: float
+    """When it was asked, on the wall clock, in seconds."""
+    seconds: float
+    state: Done | Refused
+    log: tuple[tuple[float, State], ...]
+    """The states walked through, each with the seconds since it was asked."""
+    alerts: tuple[Alert, ...] = ()
+
+    def done(self) -> Done:
+        """The answer. Raises the error of a call that has none."""
+        if isinstance(self.state, Refused):
+            raise self.state.error
+        return self.state
+
+
+class Ticket:
+    """Made by `Engine.ask`. Leaving its context before the end is to lose interest in the answer."""
+
+    def __init__(self, engine: Engine, id: str, call: Call) -> None:
+        self.id = id
+        self.call = call
+        self.ended: Outcome | None = None
+        self._engine = engine
+        self._at = engine.clock.now()
+        self._began = engine.clock.monotonic()
+        self._state: Follow | Done | Refused
+        self._flight: Flight | None = None
+        self._listening = AsyncExitStack()
+        self._log: list[tuple[float, State]] = []
+        self._why: PenstockError = Cancelled("the caller left before the end")
+
+    @property
+    def source(self) -> str:
+        """Where the answer comes from, as far as it is known: ``reuse``, ``joined``, or the provider's name."""
+        if isinstance(self._state, Done):
+            return self._state.source
+        return "joined" if isinstance(self._state, Follow) and self._state.leader else self.call.provider
+
+    async def __aenter__(self) -> Ticket:
+        await self._look(begin(self.call, self._at))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        try:
+            await self._listening.aclose()
+        finally:
+            await self._leave()
+
+    async def events(self) -> AsyncIterator[Delta]:
+        """The answer as the events of a stream, live or replayed. Raises the error of a call that failed."""
+        heard = False
+        while isinstance(self._state, Follow):
+            with self._in_time():
+                async for delta in self._followed.events(until=self.call.deadline):
+                    heard = True
+                    yield delta
+            await self._land(self._state, heard)
+        done = (await self.outcome()).done()
+        if not heard:
+            for raw in dialect(done.reply.dialect).events(done.reply):
+                yield Delta(raw)
+
+    async def outcome(self) -> Outcome:
+        """How the call ended, whichever way it did."""
+        while isinstance(self._state, Follow):
+            await self._land(self._state, heard=False)
+        return await self._end(self._state)
+
+    async def _leave(self) -> None:
+        """Book the end of a caller that did not wait for the outcome, with what its flight cost if it paid for it."""
+        outcome = self._flight.outcome if self._flight is not None and self._pays else None
+        await self._end(Refused(self.call, self._why, outcome.receipt if outcome else Receipt()))
+
+    async def _look(self, lookup: Lookup) -> None:
+        self._note(lookup)
+        self._state, self._flight = await self._engine.look(lookup)
+        if self._flight is not None:
+            self._note(self._state)
+            await self._listening.enter_async_context(self._flight.listen(self))
+
+    async def _land(self, following: Follow, heard: bool) -> None:
+        with self._in_time():
+            outcome = await self._followed.landed(until=self.call.deadline)
+        state = following.next(Landed(outcome, pays=self._pays, heard=heard))
+        if isinstance(state, Lookup):
+            await self._listening.aclose()
+            await self._look(state)
+        else:
+            self._state = state
+
+    @property
+    def _followed(self) -> Flight:
+        assert self._flight is not None
+        return self._flight
+
+    @property
+    def _pays(self) -> bool:
+        """Whether this caller's receipt carries what the flight cost; known when the flight has ended."""
+        return self._flight is not None and self._flight.payer is self
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            self._why = DeadlineExceeded("the time for this call is over", mend="allow more time, or ask for less")
+            raise self._why from None
+
+    def _note(self, state: State) -> None:
+        self._log.append((self._engine.clock.monotonic(), state))
+
+    async def _end(self, state: Done | Refused) -> Outcome:
+        if self.ended is None:
+            self._note(state)
+            walked, alerts = (self._flight.states, self._flight.alerts) if self._flight and self._pays else ([], ())
+            log = sorted([*self._log, *walked], key=lambda entry: entry[0])
+            since = [(at - self._began, entered) for at, entered in log]
+            self.ended = Outcome(self.id, self._at, since[-1][0], state, tuple(since), tuple(alerts))
+            await self._engine.finish(self.ended)
+        return self.ended
