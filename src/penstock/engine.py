@@ -151,7 +151,7 @@ class Engine:
         assembler = wire.assembler()
         try:
             async with self._slots.slot(call.deadline):
-                async with self.providers[call.provider].send(call) as answer:
+                async with self.providers[call.provider].send(call, flight.under_way) as answer:
                     if call.stream and "json" not in answer.headers.get("content-type", ""):
                         async for chunk in answer.chunks:
                             flight.publish(assembler.feed(chunk))

@@ -39,17 +39,19 @@ class Flight:
         self._deltas: list[Delta] = []
         self._news = asyncio.Event()
         self._listeners: list[object] = []
-        self._task: asyncio.Task[Done | Refused] | None = None
+        self._outcome: Done | Refused | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def start(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
         """Set off."""
-        self._task = asyncio.create_task(walk(self), name=f"penstock {self.leader}")
-        self._task.add_done_callback(self._ended)
+        self._task = asyncio.create_task(self._run(walk), name=f"penstock {self.leader}")
+        self._task.add_done_callback(lambda _: self._tell())
 
-    def _ended(self, _: object) -> None:
+    async def _run(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
+        outcome = await walk(self)
         if self._listeners:
             self.payer = self._listeners[0]
-        self._tell()
+        self._outcome = outcome
 
     def _tell(self) -> None:
         self._news.set()
@@ -67,7 +69,9 @@ class Flight:
     @property
     def outcome(self) -> Done | Refused | None:
         """The outcome; None while it is under way."""
-        return self._task.result() if self._task is not None and self._task.done() else None
+        if self._outcome is None and self._task is not None and self._task.done():
+            self._task.result()  # a walk that ends without an outcome has raised: that is a mistake of ours
+        return self._outcome
 
     @asynccontextmanager
     async def listen(self, who: object) -> AsyncIterator[None]:

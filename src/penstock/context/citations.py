@@ -49,7 +49,7 @@ def _endings(paths: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     endings: dict[str, list[tuple[str, str]]] = {}
     for ending, meant in sorted(means.items(), key=lambda item: -len(item[0])):
         if len(meant) == 1 and ending:
-            endings.setdefault(ending.split()[-1].rpartition("/")[2], []).append((ending, *meant))
+            endings.setdefault(ending.split()[-1].rpartition("/")[2], []).append((ending, meant.copy().pop()))
     return endings
 
 

@@ -22,10 +22,10 @@ class PriceBook:
     question about a model that neither knows. Of a time only the minute counts.
     """
 
-    def __init__(self, overrides: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        """``overrides``: per model, or ``provider/model``, a table in dollars per million tokens; see `overlay.override`.
+    def __init__(self, overrides: Mapping[str, object] | None = None) -> None:
+        """``overrides``: per model, or ``provider/model``, a table in dollars per million tokens.
 
-        They hold for every processing. Raises `ConfigError` naming the key.
+        See `penstock.meter.overlay.override`. They hold for every processing. Raises `ConfigError` naming the key.
         """
         self._overrides = {model: overlay.override(model, table) for model, table in (overrides or {}).items()}
         self._rates: dict[tuple[object, ...], Rates | None] = {}
@@ -42,7 +42,8 @@ class PriceBook:
 
         >>> from datetime import datetime
         >>> book = PriceBook({"mine": {"input": "0.10", "output": "0.40"}})
-        >>> book.rates("mine", when=datetime(2026, 11, 20)).output, book.rates("unheard-of", when=datetime(2026, 11, 20))
+        >>> now = datetime(2026, 11, 20)
+        >>> book.rates("mine", when=now).output, book.rates("unheard-of", when=now)
         (400000000, None)
         """
         moment = when if when.tzinfo is None else when.astimezone(UTC)

@@ -11,7 +11,7 @@ from math import ceil
 
 import msgspec
 
-from penstock.meter.tally import KINDS, Kind, Tally
+from penstock.meter.tallies import KINDS, Kind, Tally
 
 __all__ = ["Factor", "Factors"]
 

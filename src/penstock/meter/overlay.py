@@ -16,6 +16,7 @@ import msgspec
 from penstock.errors import ConfigError
 from penstock.meter.models import family
 from penstock.meter.rates import Processing, Rates, Tier
+from penstock.meter.shapes import is_object
 from penstock.values import NANO
 
 __all__ = ["DISCOUNTS", "FREE", "Discount", "discounted", "free", "override"]
@@ -87,9 +88,9 @@ def discounted(standard: Rates, *, provider: str, model: str, day: date, process
     """
     name = f"ft:{model}" if model.startswith("ft:") else family(model)
     for row in DISCOUNTS:
-        if (row.provider, row.processing) == (provider, processing) and day >= row.since and not standard.apart:
-            if re.fullmatch(row.models, name):
-                return _scaled(standard, row)
+        asked = (row.provider, row.processing) == (provider, processing) and day >= row.since
+        if asked and not standard.apart and re.fullmatch(row.models, name):
+            return _scaled(standard, row)
     return None
 
 
@@ -115,7 +116,7 @@ def _scaled(rates: Rates, row: Discount) -> Rates:
 _FIELDS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning")
 
 
-def override(model: str, table: Mapping[str, object]) -> Rates:
+def override(model: str, table: object) -> Rates:
     """The rates a user set for a model, in dollars per million tokens, as strings or numbers.
 
     ``input`` and ``output`` must be there. What is left out: cache reads cost as much as input; cache writes as much as
@@ -124,15 +125,7 @@ def override(model: str, table: Mapping[str, object]) -> Rates:
     >>> override("llama", {"input": "0.20", "output": 0.6}).input
     200000000
     """
-    if not isinstance(table, Mapping):
-        raise ConfigError(f'prices."{model}" is not a table', mend='write {input = "3.00", output = "15.00"}')
-    for key in table:
-        if key not in _FIELDS:
-            raise ConfigError(f'prices."{model}".{key} is not a known key', mend=f"use {', '.join(_FIELDS)}")
-    for key in ("input", "output"):
-        if key not in table:
-            raise ConfigError(f'prices."{model}".{key} is missing', mend="give dollars per million tokens")
-    given = {key: _nano(model, key, value) for key, value in table.items()}
+    given = {key: _nano(model, key, value) for key, value in _table(model, table).items()}
     plain, output = given["input"], given["output"]
     short, long = (-(-plain * 5 // 4), plain * 2) if "claude" in model else (plain, plain)
     write = given.get("cache_write_5m", short)
@@ -145,6 +138,18 @@ def override(model: str, table: Mapping[str, object]) -> Rates:
         reasoning=given.get("reasoning", output),
         source="configuration",
     )
+
+
+def _table(model: str, table: object) -> Mapping[str, object]:
+    if not is_object(table):
+        raise ConfigError(f'prices."{model}" is not a table', mend='write {input = "3.00", output = "15.00"}')
+    for key in table:
+        if key not in _FIELDS:
+            raise ConfigError(f'prices."{model}".{key} is not a known key', mend=f"use {', '.join(_FIELDS)}")
+    for key in ("input", "output"):
+        if key not in table:
+            raise ConfigError(f'prices."{model}".{key} is missing', mend="give dollars per million tokens")
+    return table
 
 
 def _nano(model: str, key: str, value: object) -> int:

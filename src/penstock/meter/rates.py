@@ -38,7 +38,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     """Where they come from: ``catalogue``, a row of the overlay, or ``configuration``."""
     apart: tuple[str, ...] = ()
-    """Modalities (``audio``, ``image``, ``video``) whose tokens have a price of their own, which `Usage` cannot tell."""
+    """Modalities (``audio``, ``image``, ``video``) with a price of their own, which `Usage` does not tell apart."""
 
     def at(self, prompt_tokens: int) -> Rates:
         """The rates for a prompt of this size: those of the highest tier whose threshold it exceeds."""

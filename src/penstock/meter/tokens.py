@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Literal, Protocol, TypeAlias
 
 __all__ = ["Counter", "Encoding", "by_size", "count", "encoding_for"]
@@ -78,9 +79,8 @@ class _Encoder(Protocol):
 
 @cache
 def _encoder(encoding: Encoding) -> _Encoder:
-    from rs_bpe.bpe import openai
-
-    encoder: _Encoder = openai.o200k_base() if encoding == "o200k" else openai.cl100k_base()
+    vocabularies = import_module("rs_bpe.bpe").openai
+    encoder: _Encoder = vocabularies.o200k_base() if encoding == "o200k" else vocabularies.cl100k_base()
     return encoder
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from penstock.context.files import File
 from penstock.context.prompt import outside, parse
 from penstock.errors import Rejected
-from penstock.providers.port import Answer
+from penstock.providers.port import Answer, Billed, ignore
 from penstock.relevance import Document, Hit, rank
 from penstock.values import Call
 
@@ -84,7 +84,7 @@ class EmbeddedReader:
         self._count = count
 
     @asynccontextmanager
-    async def send(self, call: Call) -> AsyncIterator[Answer]:
+    async def send(self, call: Call, billed: Billed = ignore) -> AsyncIterator[Answer]:
         """Answers at once. Raises `Rejected` when no user asks anything."""
         size = len(call.raw)
         chunks = await asyncio.to_thread(self._answer, call) if size > SLOW else self._answer(call)
@@ -200,7 +200,7 @@ def _clipped(line: str, column: int = 0) -> str:
 
 
 def _usage_wanted(call: Call) -> bool:
-    options = call.body.get("stream_options")
+    options: Any = call.body.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
 
 

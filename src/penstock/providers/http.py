@@ -7,17 +7,13 @@ else, since redirects are never followed.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import random
-import re
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import aiohttp
-from yarl import URL
 
 from penstock.clock import Clock, SystemClock
 from penstock.errors import (
@@ -29,12 +25,13 @@ from penstock.errors import (
     Rejected,
     Unreachable,
 )
+from penstock.providers.address import endpoint, is_private, proxy_for
 from penstock.providers.gate import Gates
-from penstock.providers.port import Answer
+from penstock.providers.port import Answer, Billed, ignore
 from penstock.providers.retry import GiveUp, RetryBudget, RetryPolicy
 from penstock.values import Call
 
-__all__ = ["Connections", "HttpProvider", "Wire", "endpoint"]
+__all__ = ["Connections", "HttpProvider", "Wire"]
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0
@@ -44,7 +41,6 @@ ERROR_BYTES = 1 << 20
 
 _NO_RETRY = {"x-should-retry": "false"}
 _THROTTLED = frozenset({429, 529})
-_VERSION = re.compile(r"v\d+")
 _SECRETS = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"})
 """Never passed through: a client's key travels as `Call.credential`."""
 _HOP = frozenset(
@@ -61,7 +57,7 @@ _HOP = frozenset(
         "upgrade",
     }
 )
-"""About one connection (RFC 9110, section 7.6.1) or the form of a body that we have read: not passed through either way."""
+"""About one connection (RFC 9110, section 7.6.1), or the form of a body that was read: passed through neither way."""
 _REQUEST_OUT = _HOP | _SECRETS | {"accept-encoding", "expect", "host"}
 
 
@@ -69,43 +65,26 @@ class Wire(Protocol):
     """The part of a `penstock.providers.port.Dialect` that an exchange needs."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """``openai`` or ``anthropic``."""
+        ...
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Where it lies below ``/v1``."""
+        ...
 
-    def headers(self, key: str) -> dict[str, str]: ...
+    def headers(self, key: str) -> dict[str, str]:
+        """The request headers that carry the key and the protocol version."""
+        ...
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError: ...
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The typed error of an unsuccessful response."""
+        ...
 
-    def ask_usage(self, call: Call) -> bytes: ...
-
-
-def endpoint(base_url: str, dialect: str, path: str) -> URL:
-    """Where a dialect's path lies at a base URL, however people write one.
-
-    OpenAI's base URLs include ``/v1`` and Anthropic's do not; both are accepted for both. A base URL that ends in a
-    version, or for OpenAI in any path at all, is taken as it stands; else ``/v1`` comes in between. A query is kept.
-    Raises `ConfigError` for what is no http address, or holds a name and password.
-
-    >>> str(endpoint("http://127.0.0.1:8080", "openai", "chat/completions"))
-    'http://127.0.0.1:8080/v1/chat/completions'
-    >>> str(endpoint("https://host/anthropic", "anthropic", "messages"))
-    'https://host/anthropic/v1/messages'
-    """
-    try:
-        url = URL(base_url.strip())
-    except ValueError:
-        url = URL()
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigError(f"base_url {base_url!r} is not an address", mend='write it like "http://127.0.0.1:8080/v1"')
-    if url.user is not None or url.password is not None:
-        raise ConfigError("base_url holds a name or password", mend="give the key as api_key or in its variable")
-    base = url.path.rstrip("/")
-    if base.endswith("/" + path):
-        return url.with_path(base).with_query(url.query)
-    as_it_stands = _VERSION.fullmatch(base.rpartition("/")[2]) or (base and dialect == "openai")
-    return url.with_path(f"{base}/{path}" if as_it_stands else f"{base}/v1/{path}").with_query(url.query)
+    def ask_usage(self, call: Call) -> bytes:
+        """The body to send, such that a stream reports its usage."""
+        ...
 
 
 class Connections:
@@ -162,7 +141,7 @@ class HttpProvider:
         self._base_url = base_url.strip().rstrip("/")
         self._key = key.strip()
         self._key_env = key_env
-        self._proxy = _proxy(self._url)
+        self._proxy = proxy_for(self._url)
         self._own = Connections() if connections is None else None
         self._connections = connections or self._own or Connections()
         self._clock: Clock = clock or SystemClock()
@@ -193,25 +172,27 @@ class HttpProvider:
         if self._own is not None:
             await self._own.close()
 
-    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
+    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
         """One exchange, tried again as the policy says. The slot is held from sending to leaving, not between tries.
 
         Raises `DeadlineExceeded` or the `ProviderError` of the last try; from the chunks also `BrokenReply` when the
         connection is lost. Leaving early closes the connection.
         """
-        return self._exchange(call)
+        return self._exchange(call, billed)
 
     @asynccontextmanager
-    async def _exchange(self, call: Call) -> AsyncIterator[Answer]:
+    async def _exchange(self, call: Call, billed: Billed) -> AsyncIterator[Answer]:
         headers = self._headers(call)
         body = self._wire.ask_usage(call)
         gate = self._gates.of(self._name, call.model)
         self._budget.deposit()
         for attempt in itertools.count(1):
             async with gate.slot(call.deadline):
+                billed(True)
                 try:
                     response = await self._ask(headers, body, call.deadline)
                 except ProviderError as error:
+                    billed(False)
                     if error.status in _THROTTLED:
                         gate.throttled()
                     delay = self._patience(attempt, error, call.deadline)
@@ -238,7 +219,7 @@ class HttpProvider:
     def _headers(self, call: Call) -> dict[str, str]:
         """What the client sent and may be passed on, over what the protocol asks for; the key comes from us alone."""
         key = call.credential or self._key
-        if not key and self._url.scheme == "https" and not _is_private(self._url.host or ""):
+        if not key and self._url.scheme == "https" and not is_private(self._url.host or ""):
             hint = f"set {self._key_env}" if self._key_env else "give an api_key"
             raise KeyRefused(f"{self._name} needs a key and has none", mend=hint)
         headers = {"content-type": "application/json", "user-agent": "penstock"}
@@ -367,36 +348,3 @@ def _unreachable(error: aiohttp.ClientError, name: str, where: str) -> ProviderE
             return BrokenReply(f"{name} does not answer in HTTP", mend=f"is base_url {where} right?")
         case _:
             return Unreachable(f"{name} closed the connection before it answered", mend=f"is {where} well? ask again")
-
-
-def _is_private(host: str) -> bool:
-    """Whether a host is this machine or inside a private network, as far as its name tells."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))
-    return address.is_private or address.is_link_local
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _proxy(url: URL) -> URL | None:
-    """The proxy that the environment names for this address; never one for this machine itself.
-
-    Read once, here: aiohttp's own ``trust_env`` would read it for each request in a thread, and would also send the
-    passwords of ``~/.netrc``.
-    """
-    host = url.host or ""
-    proxies = urllib.request.getproxies()
-    named = proxies.get(url.scheme) or proxies.get("all")
-    if not named or _is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    proxy = URL(named if "://" in named else f"http://{named}")
-    if proxy.scheme not in {"http", "https"}:
-        raise ConfigError(f"a {proxy.scheme} proxy cannot be used", mend="set HTTPS_PROXY to an http proxy, or NO_PROXY")
-    return proxy

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from penstock.errors import PenstockError, ProviderError
 from penstock.values import Call, Delta, Reply, Usage
 
-__all__ = ["Answer", "Assembler", "Dialect", "Provider"]
+__all__ = ["Answer", "Assembler", "Billed", "Dialect", "Provider", "ignore"]
+
+
+Billed: TypeAlias = Callable[[bool], None]
+"""Told whether a request is under way that the upstream bills even if it breaks off now."""
+
+
+def ignore(billed: bool) -> None:
+    """For who does not want to know."""
 
 
 class Answer(msgspec.Struct):
@@ -45,8 +53,12 @@ class Provider(Protocol):
         """What tells two servers of one name apart: the base URL, or a version."""
         ...
 
-    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
-        """One exchange. The body is ``call.wire()``."""
+    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
+        """One exchange. The body is ``call.wire()``.
+
+        ``billed`` is told True when the request goes out: from then on the upstream bills it, even if nobody waits for
+        the answer. It is told False when the upstream turned the request down or never got it.
+        """
         ...
 
     async def close(self) -> None:

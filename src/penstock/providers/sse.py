@@ -23,6 +23,9 @@ _BOM = b"\xef\xbb\xbf"
 _ENDED = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?=[\s\S]))")
 """The end of an event. The atomic groups keep CRLF one line end; a CR at the very end may yet become a CRLF."""
 
+_USUAL = re.compile(rb"(?:event: (.*+)\n)?+data: (.*+)\n\n")
+"""An event as nearly all are: a ``data`` line alone or after an ``event`` line. For bytes without CR."""
+
 _LONGEST_END = 3
 """Bytes of an unfinished event that may belong to its end: CR LF CR, waiting for LF."""
 
@@ -65,14 +68,15 @@ class Splitter:
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes. Raises `BrokenReply` when one grows beyond the limit."""
         if self._held:
-            if not _ENDED.search(self._end + chunk):
+            if not _ends(self._end + chunk):
                 self._hold(chunk)
                 return []
             chunk = self._take() + chunk
-        if self._begun and b"\r" not in chunk:
-            events, end = _cut(chunk)
-        else:
+        if b"\r" in chunk or not (self._begun or chunk[:1] != _BOM[:1]):
             events, end = self._cut_carefully(chunk)
+        else:
+            events, end = _cut(chunk)
+            self._begun = self._begun or end > 0
         if end < len(chunk):
             self._hold(chunk[end:])
         return events
@@ -124,29 +128,25 @@ def recorded(raw: bytes) -> list[bytes]:
     return events
 
 
-def _cut(chunk: bytes) -> tuple[list[Event], int]:
-    """The events of bytes without CR, and where they end.
+def _ends(data: bytes) -> bool:
+    return b"\n\n" in data if b"\r" not in data else _ENDED.search(data) is not None
 
-    Nearly all events have one of two forms, a ``data`` line or an ``event`` and a ``data`` line. These two are found by
-    their line ends alone, which takes half the time: it is spent on every token.
-    """
+
+def _cut(chunk: bytes) -> tuple[list[Event], int]:
+    """The events of bytes without CR, and where they end."""
     events: list[Event] = []
     start = 0
-    while (first := chunk.find(b"\n", start)) >= 0:
-        if chunk.startswith(b"\n", first + 1):
-            end = first + 2
-            plain = chunk.startswith(b"data: ", start)
-            name, data = b"", start + 6
-        else:
-            second = chunk.find(b"\n\n", first + 1)
-            if second < 0:
-                break
-            end = second + 2
-            plain = chunk.startswith(b"event: ", start) and chunk.startswith(b"data: ", first + 1)
-            plain = plain and chunk.find(b"\n", first + 1) == second
-            name, data = chunk[start + 7 : first], first + 7
+    while start < len(chunk):
+        if usual := _USUAL.match(chunk, start):
+            name, data = usual.groups()
+            events.append(Event(name.decode(errors="replace") if name else "", data, usual.group()))
+            start = usual.end()
+            continue
+        end = chunk.find(b"\n\n", start) + 2
+        if end < 2:
+            break
         raw = chunk[start:end]
-        events.append(Event(name.decode(errors="replace"), chunk[data : end - 2], raw) if plain else _event(raw, raw))
+        events.append(_event(raw, raw))
         start = end
     return events, start
 

@@ -55,8 +55,10 @@ _PYTHON_MARKS = re.compile(
     | ^(?P<indent>[ \t]*)(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)""",
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-_WORDS = r"(?:(?:export|default|declare|public|private|protected|internal|static|abstract|final|sealed|open|override"
-_WORDS += r"|virtual|inline|async|unsafe|const|extern|pub(?:\([^)\n]{0,40}\))?|partial|readonly|local|data|case)[ \t]+)*"
+_WORDS = (
+    r"(?:(?:export|default|declare|public|private|protected|internal|static|abstract|final|sealed|open|override"
+    r"|virtual|inline|async|unsafe|const|extern|pub(?:\([^)\n]{0,40}\))?|partial|readonly|local|data|case)[ \t]+)*"
+)
 _KEYWORD = re.compile(
     rf"[ \t]*{_WORDS}(?:"
     r"func[ \t]+(?:\([^)\n]{0,80}\)[ \t]*)?"

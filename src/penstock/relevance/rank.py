@@ -10,7 +10,7 @@ import msgspec
 
 from penstock.relevance.bm25 import WINDOW, Weights, frequencies, nearest, paired, rarity, score
 from penstock.relevance.passages import Passage, passages
-from penstock.relevance.words import Place, Term, lower, places, terms
+from penstock.relevance.words import Place, Term, lower, named, places, terms
 
 __all__ = ["Document", "Hit", "rank"]
 
@@ -94,19 +94,15 @@ def rank(question: str, documents: Sequence[Document], limit: int = 5, *, weight
     if not found:
         return []
     rare = rarity(wanted, [one.places for one in found], sum(len(document.text) for document in documents))
-    scored = [one for each in _shortlist(found, rare) for one in _scored(each, wanted, rare, weights)]
-    aside = bool(_ASIDE.search("/" + question.replace(" ", "/")))
-    for one in scored:
-        if not aside and _ASIDE.search(one.found.document.path):
-            one.score *= ASIDE
+    prior = 1.0 if _ASIDE.search(question.replace(" ", "/")) else ASIDE
+    scored = [one for each in _shortlist(found, rare) for one in _scored(each, rare, wanted, weights, prior)]
     scored.sort(key=lambda one: (-one.score, one.found.number, one.passage.start))
     return [_hit(one) for one in _chosen(scored, limit)]
 
 
 def _find(number: int, document: Document, wanted: list[Term]) -> _Found | None:
     spoken = places(document.text, lower(document.text), wanted)
-    name = f"{document.path} {document.title}"
-    path = frequencies(places(name, lower(name), wanted), len(wanted))
+    path = named(f"{document.path} {document.title}", wanted)
     return _Found(number, document, spoken, path) if spoken or any(path) else None
 
 
@@ -134,22 +130,22 @@ def _promise(one: _Found, rare: list[float]) -> float:
     return named + max((sum(rare[t] * f for t, f in window.items()) for window in best.values()), default=0.0)
 
 
-def _scored(one: _Found, wanted: list[Term], rare: list[float], w: Weights) -> list[_Scored]:
+def _scored(one: _Found, rare: list[float], wanted: list[Term], w: Weights, aside: float) -> list[_Scored]:
     """The passages of a document that have a score, after their neighbours lent them some of theirs."""
+    prior = aside if _ASIDE.search(one.document.path) else 1.0
     cut = passages(one.document.path, one.document.text)
     offsets = [place.at for place in one.places]
-    named: dict[str, list[float]] = {}
+    titles: dict[str, list[float]] = {}
     scores: list[float] = []
     spans: list[int] = []
     for passage in cut:
         inside = one.places[bisect_left(offsets, passage.start) : bisect_left(offsets, passage.end)]
-        if passage.title not in named:
-            spoken = places(passage.title, lower(passage.title), wanted)
-            named[passage.title] = frequencies(spoken, len(wanted))
+        if passage.title not in titles:
+            titles[passage.title] = named(passage.title, wanted)
         head = frequencies((place for place in inside if place.at < passage.head), len(wanted))
         fields = [
             w.head * h + w.title * t + w.path * min(1.0, p)
-            for h, t, p in zip(head, named[passage.title], one.path, strict=True)
+            for h, t, p in zip(head, titles[passage.title], one.path, strict=True)
         ]
         length = (passage.end - passage.start) / USUAL
         span, at = nearest(inside, rare)
@@ -157,7 +153,7 @@ def _scored(one: _Found, wanted: list[Term], rare: list[float], w: Weights) -> l
         scores.append(whole + w.together * span + w.pair * paired(inside, rare))
         spans.append(at)
     return [
-        _Scored(one, passage, scores[i] + w.neighbour * _around(scores, i), spans[i])
+        _Scored(one, passage, prior * (scores[i] + w.neighbour * _around(scores, i)), spans[i])
         for i, passage in enumerate(cut)
         if scores[i]
     ]

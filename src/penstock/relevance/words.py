@@ -13,10 +13,13 @@ from functools import lru_cache
 
 import msgspec
 
-__all__ = ["Place", "Term", "lower", "places", "stem", "terms"]
+__all__ = ["Place", "Term", "lower", "named", "places", "stem", "terms"]
 
 EXACT, DERIVED, INSIDE = 1.0, 0.5, 0.25
 """What a place counts: the same word, a word made from it (encoder, encode), a run-together word (iterencode)."""
+
+INSIDE_FROM, INSIDE_NAMES_FROM = 5, 4
+"""Letters from which a word is looked for inside others; names run words together more often (email, pathname)."""
 
 PLAIN, WEAK = 1.0, 0.3
 """What a word of the question counts: one that carries meaning, one that questions about code are made of."""
@@ -64,9 +67,9 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 def lower(text: str) -> str:
-    """The text in lower case, with every character where it was.
+    r"""The text in lower case, with every character where it was.
 
-    >>> len(lower("\\u0130stanbul"))
+    >>> len(lower("\u0130stanbul"))
     8
     """
     small = text.lower()
@@ -154,15 +157,26 @@ def _plain(word: str, weight: float) -> Term:
 _WEAK_STEMS = frozenset(map(stem, _WEAK))
 
 
-def places(text: str, small: str, wanted: list[Term]) -> list[Place]:
-    """Where the text speaks of the terms, in the order of the text. ``small`` is `lower` of the text."""
+def places(text: str, small: str, wanted: list[Term], *, inside: int = INSIDE_FROM) -> list[Place]:
+    """Where the text speaks of the terms, in the order of the text.
+
+    ``small`` is `lower` of the text. Words of at least ``inside`` letters are found inside run-together ones too.
+    """
     found: list[Place] = []
     for number, term in enumerate(wanted):
         if term.free:
             found.extend(Place(match.start(), number, EXACT) for match in term.pattern.finditer(small))
         elif term.base in small:
-            found.extend(_places_of(text, small, term, number))
+            found.extend(_places_of(text, small, term, number, inside))
     found.sort(key=_at)
+    return found
+
+
+def named(name: str, wanted: list[Term]) -> list[float]:
+    """How much a name (a path, a title, a definition) says of each term."""
+    found = [0.0] * len(wanted)
+    for place in places(name, lower(name), wanted, inside=INSIDE_NAMES_FROM):
+        found[place.term] += place.factor
     return found
 
 
@@ -170,12 +184,12 @@ def _at(place: Place) -> int:
     return place.at
 
 
-def _places_of(text: str, small: str, term: Term, number: int) -> Iterator[Place]:
-    """The places of a plain word: at the start of a word or of a part of an identifier, else inside a run-together one."""
+def _places_of(text: str, small: str, term: Term, number: int, inside: int) -> Iterator[Place]:
+    """The places of a plain word: where a word or a part of an identifier starts with it, and inside run-together ones."""
     for match in term.pattern.finditer(small):
         at = match.start()
         if at and small[at - 1].isalpha() and not _humped(text, at):
-            if len(term.base) >= 5:
+            if len(term.base) >= inside:
                 yield Place(at, number, INSIDE)
             continue
         part = _CAMEL.match(text, at)

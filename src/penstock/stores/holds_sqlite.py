@@ -19,7 +19,7 @@ from penstock.stores.holds import UNLIMITED, Hold, MemoryHolds, above, below, gi
 from penstock.stores.owners import is_alive, this_owner
 from penstock.stores.sqlite import Damaged, Database, Schema, Unusable
 
-__all__ = ["LEASE_SECONDS", "SqliteHolds"]
+__all__ = ["LEASE_SECONDS", "SCHEMA", "SqliteHolds"]
 
 _T = TypeVar("_T")
 _Outcome: TypeAlias = tuple[list[Account], _T]
@@ -30,7 +30,7 @@ LEASE_SECONDS = 900.0
 _KEPT_SECONDS = 86_400.0
 """How long a reaped hold is remembered, in case its owner was alive after all and settles it."""
 
-_SCHEMA = Schema(
+SCHEMA = Schema(
     "accounts",
     (
         (
@@ -75,7 +75,7 @@ class SqliteHolds:
     @classmethod
     async def at(cls, path: Path | None, *, warn: Callable[[str], None], patience: float = 5.0) -> SqliteHolds:
         """The accounts in the file at ``path``; see `Database.open` for what becomes of a file that cannot be used."""
-        return cls(await Database.open(path, _SCHEMA, warn=warn, patience=patience))
+        return cls(await Database.open(path, SCHEMA, warn=warn, patience=patience))
 
     @property
     def shared(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,6 @@ _SCHEMA = Schema(
     ),
 )
 
-# An explanation may quote anything; what JSON cannot say is quoted as Python would print it.
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _decode = msgspec.json.Decoder(CallRecord).decode
 
@@ -172,7 +172,7 @@ class SqliteRecords:
     async def flush(self) -> None:
         """See `Records`."""
         waiting, self._waiting = self._waiting, {}
-        rows = [(record.id, _encode(record)) for record in waiting.values()]
+        rows = [(record.id, _row(record)) for record in waiting.values()]
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO records (id, record) VALUES (?, ?)", rows)
@@ -215,3 +215,13 @@ class SqliteRecords:
             with contextlib.suppress(msgspec.DecodeError):  # of another version, or damaged: an explanation is lost
                 found.append(_decode(blob))
         return found
+
+
+def _row(record: CallRecord) -> bytes:
+    """The record as JSON. An explanation may quote anything: what JSON cannot say is told as Python prints it, and half
+    of a surrogate pair, which no encoding can write, becomes a question mark."""
+    try:
+        return _encode(record)
+    except UnicodeEncodeError:
+        plain = msgspec.to_builtins(record, enc_hook=repr)
+        return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")

@@ -31,6 +31,8 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _OPENINGS = 3
 """A file set aside leaves room for a new one; if that is damaged too, the disk is."""
+_LOG_BYTES = 4 << 20
+"""How long the write-ahead log gets before it is folded into the file: the one moment that waits for the disk."""
 _FIRST_DELAY = 0.0005
 _LONGEST_DELAY = 0.02
 
@@ -208,6 +210,7 @@ async def _connect(path: Path, schema: Schema, patience: float) -> sqlite3.Conne
         connection.execute(f"PRAGMA page_size = {schema.page_size:d}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // schema.page_size:d}")
         _migrate(connection, schema)
 
     try:

@@ -50,7 +50,7 @@ class FakeClock:
             await asyncio.sleep(0)
             return
         awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._alarm(self._passed + seconds, lambda: awake.done() or awake.set_result(None))
+        self._alarm(self._passed + seconds, lambda: _wake(awake))
         self.sleeping += 1
         self._someone_sleeps.set()
         try:
@@ -84,7 +84,7 @@ class FakeClock:
             await asyncio.sleep(0)
 
     async def asleep(self, count: int = 1) -> None:
-        """Wait, in real time, until at least ``count`` tasks are asleep: for tests with sockets, where bytes take time."""
+        """Wait, in real time, until at least ``count`` tasks are asleep: with sockets, bytes take their time."""
         while self.sleeping < count:
             self._someone_sleeps.clear()
             await self._someone_sleeps.wait()
@@ -92,6 +92,12 @@ class FakeClock:
     def _alarm(self, when: float, ring: Callable[[], object]) -> None:
         self._set += 1
         heapq.heappush(self._alarms, (when, self._set, ring))
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    """End a sleep, unless the sleeper was cancelled."""
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 def _expire(limit: asyncio.Timeout) -> None:

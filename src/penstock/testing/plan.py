@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from penstock.values import Usage, segments
 
-__all__ = ["Plan", "Question", "ToolCall", "body", "error_body", "events", "quarter"]
+__all__ = ["Plan", "Question", "ToolCall", "body", "error_body", "events", "quarter", "split"]
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True):
     """The visible answer; None: a short text derived from the prompt, the same for the same prompt."""
     tools: tuple[ToolCall, ...] = ()
     thinking: str = ""
-    usage: Usage | None | UnsetType = UNSET
+    usage: Usage | UnsetType | None = UNSET
     """What is reported and billed; unset: counted from the texts; None: not reported."""
     finish: str = ""
     """The reason to end, in the provider's word; empty: the usual one."""
@@ -115,8 +115,6 @@ class Question(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(used, output=int(used.output * share), reasoning=int(used.reasoning * share))
 
 
-
-
 def quarter(text: str) -> int:
     """A token for every four characters or part of them: a stand-in for a tokenizer, the same everywhere.
 
@@ -156,6 +154,12 @@ def error_body(dialect: str, status: int, message: str) -> bytes:
     if dialect == "openai":
         return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": None}})
     return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": message}})
+
+
+def split(part: bytes, size: int) -> Iterator[bytes]:
+    """The part in pieces of ``size`` bytes; whole when ``size`` is 0."""
+    for start in range(0, len(part), size or len(part) or 1):
+        yield part[start : start + (size or len(part))]
 
 
 def _pieces(text: str, size: int) -> Iterator[str]:

@@ -10,15 +10,15 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.clock import Clock, SystemClock
-from penstock.errors import BadInput, BrokenReply
+from penstock.errors import BadInput, BrokenReply, ProviderError
 from penstock.providers.dialects import dialect as dialect_of
-from penstock.providers.port import Answer
-from penstock.testing.plan import Plan, Question, body, events, quarter
+from penstock.providers.port import Answer, Billed, ignore
+from penstock.testing.plan import Plan, Question, body, events, quarter, split
 from penstock.values import Call
 
 __all__ = ["Reaction", "ScriptedProvider"]
 
-Reaction: TypeAlias = "None | str | bytes | Mapping[str, Any] | Exception | Plan"
+Reaction: TypeAlias = str | bytes | Mapping[str, Any] | Exception | Plan | None
 """A text; the very bytes or the JSON object of a body; an error to raise; or a plan. None echoes the prompt."""
 
 
@@ -83,12 +83,12 @@ class ScriptedProvider:
         """Nothing is held; only remembers that it was closed."""
         self.closed = True
 
-    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
+    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
         """One exchange, as the script says."""
-        return self._exchange(call)
+        return self._exchange(call, billed)
 
     @asynccontextmanager
-    async def _exchange(self, call: Call) -> AsyncIterator[Answer]:
+    async def _exchange(self, call: Call, billed: Billed) -> AsyncIterator[Answer]:
         question = Question(self._dialect, call.body, len(self.seen))
         self.seen.append(call)
         self.in_flight += 1
@@ -96,14 +96,17 @@ class ScriptedProvider:
         course = _Course()
         try:
             reaction = self._react(call, question.number)
+            billed(True)
             plan = reaction if isinstance(reaction, Plan) else Plan(reaction if isinstance(reaction, str) else None)
             await self._clock.sleep(plan.latency or self._latency)
             if plan.hang:
                 await asyncio.Event().wait()
             course.ended = True  # an error of the script is an end, too
             if isinstance(reaction, Exception):
+                billed(not isinstance(reaction, ProviderError))
                 raise reaction
             if plan.status != 200:
+                billed(False)
                 raw = body(question, plan)
                 raise dialect_of(self._dialect).error(plan.status, dict(plan.headers), raw)
             parts = self._parts(question, reaction, plan)
@@ -134,21 +137,25 @@ class ScriptedProvider:
         return events(question, plan, self._count) if question.stream else [body(question, plan, self._count)]
 
     async def _chunks(self, parts: list[bytes], plan: Plan, course: _Course) -> AsyncIterator[bytes]:
-        """The parts as planned, `Plan.split` and `Plan.drip` aside: how bytes are cut is the wire's affair."""
-        sent = 0
+        left = whole = sum(map(len, parts))
+        if plan.cut_after is not None:
+            left = plan.cut_after
         for number, part in enumerate(parts):
             if number == plan.hang_after_event:
                 await asyncio.Event().wait()
-            await self._clock.sleep(plan.gap) if plan.gap else None
-            kept = part if plan.cut_after is None else part[: max(0, plan.cut_after - sent)]
-            if number == plan.cut_after_event or len(kept) < len(part):
-                if kept and number != plan.cut_after_event:
+            if number == plan.cut_after_event:
+                left = 0
+            if plan.gap:
+                await self._clock.sleep(plan.gap)
+            for piece in split(part, plan.split):
+                if plan.drip:
+                    await self._clock.sleep(plan.drip)
+                kept, left, whole = piece[:left], max(0, left - len(piece)), whole - len(piece)
+                course.ended = whole == 0 or len(kept) < len(piece)
+                if kept:
                     yield kept
-                course.ended = True
-                raise BrokenReply(f"{self._name} broke off in the middle of its answer", mend="ask again")
-            sent += len(part)
-            course.ended = number == len(parts) - 1
-            yield part
+                if len(kept) < len(piece):
+                    raise BrokenReply(f"{self._name} broke off in the middle of its answer", mend="ask again")
 
 
 class _Course:

@@ -6,14 +6,14 @@ import asyncio
 import ssl
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from penstock.clock import Clock, SystemClock
 from penstock.testing.connection import Connection, Request
-from penstock.testing.plan import Plan, Question, body, events, quarter
+from penstock.testing.plan import Plan, Question, body, events, quarter, split
 from penstock.values import Usage
 
 __all__ = ["Exchange", "Script", "Upstream"]
@@ -45,7 +45,7 @@ class Exchange(msgspec.Struct, eq=False):
     """Nano-dollars."""
 
 
-Script: TypeAlias = "None | str | Plan | Sequence[str | Plan] | Callable[[Exchange], str | Plan | None]"
+Script: TypeAlias = str | Plan | Sequence[str | Plan] | Callable[[Exchange], str | Plan | None] | None
 """Answers: one for all, one after the other, or made for each request; None echoes the prompt."""
 
 
@@ -238,7 +238,7 @@ class Upstream:
                 await asyncio.Event().wait()
             if plan.gap and streams:
                 await self._clock.sleep(plan.gap)
-            for piece in _split(part, plan.split):
+            for piece in split(part, plan.split):
                 if plan.drip:
                     await self._clock.sleep(plan.drip)
                 kept = piece if plan.cut_after is None else piece[: max(0, plan.cut_after - exchange.sent)]
@@ -266,8 +266,3 @@ def _packed(parts: list[bytes], gzip: bool) -> list[bytes]:
     press = zlib.compressobj(wbits=31)
     packed = [press.compress(part) + press.flush(zlib.Z_SYNC_FLUSH) for part in parts]
     return [*packed[:-1], packed[-1] + press.flush()]
-
-
-def _split(part: bytes, size: int) -> Iterator[bytes]:
-    for start in range(0, len(part), size or len(part) or 1):
-        yield part[start : start + (size or len(part))]

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 
+import msgspec
+
+from penstock.meter.catalogue import types
 from penstock.meter.catalogue.listing import find, providers
 from penstock.meter.catalogue.types import ModelInfo, ModelPrice, Price, Provider
 from penstock.meter.rates import Processing, Rates, Tier
@@ -45,7 +48,7 @@ def catalogue_home(model: str, provider: str = "") -> tuple[str, str]:
 def rates_of(home: Provider, entry: ModelInfo, when: datetime, processing: Processing) -> Rates | None:
     """The rates of one entry; None where it is not billed by the token, or not listed with this processing."""
     standard, since = _standard(entry, when)
-    prices = {name: value for name, value in vars(standard).items() if value is not None}
+    prices = _given(standard)
     if processing != "standard":
         changed, since = _variant(home, entry, when, processing)
         if not changed:
@@ -55,7 +58,7 @@ def rates_of(home: Provider, entry: ModelInfo, when: datetime, processing: Proce
 
 
 def _standard(entry: ModelInfo, when: datetime) -> tuple[ModelPrice, str]:
-    """The last of the conditional prices that holds, or the first; and the day it began, where that is its condition."""
+    """The last of the conditional prices that holds, or the first; and the day it began, where one is named."""
     if not isinstance(entry.prices, list):
         return entry.prices, ""
     for one in reversed(entry.prices):
@@ -65,17 +68,20 @@ def _standard(entry: ModelInfo, when: datetime) -> tuple[ModelPrice, str]:
 
 
 def _variant(home: Provider, entry: ModelInfo, when: datetime, processing: Processing) -> tuple[dict[str, Price], str]:
-    """The prices that a processing changes; the first variant that names a price wins. Only in the provider's own list."""
+    """The prices that a processing changes, if the provider itself lists it. The first variant to name a price wins."""
     context = _CONTEXTS[processing]
     changed: dict[str, Price] = {}
     since = ""
     for variant in entry.price_variants or () if any(entry is own for own in home.models) else ():
-        if all(context.get(key) == value for key, value in variant.when.items()):
-            if variant.constraint is None or variant.constraint.active(when):
-                new = {name: value for name, value in vars(variant.prices).items() if value is not None}
-                changed = new | changed
-                since = since or _start(variant.constraint)
+        meant = all(context.get(key) == value for key, value in variant.when.items())
+        if meant and (variant.constraint is None or variant.constraint.active(when)):
+            changed = _given(variant.prices) | changed
+            since = since or _start(variant.constraint)
     return changed, since
+
+
+def _given(prices: ModelPrice) -> dict[str, Price]:
+    return {name: value for name, value in vars(prices).items() if value is not None}
 
 
 def _start(constraint: object) -> str:
@@ -86,10 +92,14 @@ def _start(constraint: object) -> str:
 def _compile(prices: Mapping[str, Price], *, claude: bool, since: str) -> Rates | None:
     if "input_mtok" not in prices:
         return None
-    starts = sorted({tier.start for price in prices.values() for tier in getattr(price, "tiers", ())})
+    starts = sorted({tier.start for price in prices.values() for tier in _tiers(price)})
     tiers = tuple(Tier(start, _flat(prices, claude, since, _above(start))) for start in starts)
-    base = _flat(prices, claude, since, lambda price: getattr(price, "base", price))
-    return Rates(**{field: getattr(base, field) for field in base.__struct_fields__} | {"tiers": tiers})
+    base = _flat(prices, claude, since, lambda price: price if isinstance(price, Decimal) else price.base)
+    return msgspec.structs.replace(base, tiers=tiers)
+
+
+def _tiers(price: Price) -> list[types.Tier]:
+    return [] if isinstance(price, Decimal) else price.tiers
 
 
 def _above(start: int) -> Callable[[Price], Decimal]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 from penstock.meter.catalogue.types import ModelInfo, Provider
@@ -28,14 +30,13 @@ def providers() -> list[Provider]:
 
 def read(path: str) -> list[Provider]:
     """The providers in a data module."""
-    spec = spec_from_file_location("penstock.meter.catalogue.data", path)
     data: Any
-    if spec is not None and spec.loader is not None:
-        data = module_from_spec(spec)
-        try:
-            spec.loader.exec_module(data)
-        except (AttributeError, NameError, OSError, TypeError):
-            from genai_prices import data
+    loader = SourceFileLoader("penstock.meter.catalogue.data", path)
+    try:
+        data = module_from_spec(ModuleSpec(loader.name, loader, origin=path))
+        loader.exec_module(data)
+    except (AttributeError, NameError, OSError, TypeError):
+        data = import_module("genai_prices.data")
     listed: list[Provider] = data.providers
     return listed
 

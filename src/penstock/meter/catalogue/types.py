@@ -39,61 +39,86 @@ __all__ = [
 class Clause(Protocol):
     """Whether a name is meant."""
 
-    def is_match(self, text: str) -> bool: ...
+    def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
+        ...
 
 
 class Constraint(Protocol):
     """Whether a price holds at a time; a time without zone is UTC."""
 
-    def active(self, request_timestamp: datetime) -> bool: ...
+    def active(self, request_timestamp: datetime) -> bool:
+        """Whether the price holds then."""
+        ...
 
 
 class ClauseStartsWith(msgspec.Struct):
+    """The name starts so."""
+
     starts_with: str
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return text.lower().startswith(self.starts_with.lower())
 
 
 class ClauseEndsWith(msgspec.Struct):
+    """The name ends so."""
+
     ends_with: str
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return text.lower().endswith(self.ends_with.lower())
 
 
 class ClauseContains(msgspec.Struct):
+    """The name has this in it."""
+
     contains: str
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return self.contains.lower() in text.lower()
 
 
 class ClauseEquals(msgspec.Struct):
+    """The name is this."""
+
     equals: str
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return self.equals.lower() == text.lower()
 
 
 class ClauseRegex(msgspec.Struct):
+    """A pattern is found in the name."""
+
     regex: str
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return re.search(self.regex, text) is not None
 
 
 class ClauseOr(msgspec.Struct):
+    """One of several clauses holds."""
+
     or_: list[Clause]
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return any(clause.is_match(text) for clause in self.or_)
 
 
 class ClauseAnd(msgspec.Struct):
+    """All of several clauses hold."""
+
     and_: list[Clause]
 
     def is_match(self, text: str) -> bool:
+        """Whether the name is meant."""
         return all(clause.is_match(text) for clause in self.and_)
 
 
@@ -103,6 +128,7 @@ class StartDateConstraint(msgspec.Struct):
     start_date: date
 
     def active(self, request_timestamp: datetime) -> bool:
+        """Whether the price holds then."""
         return _utc(request_timestamp).date() >= self.start_date
 
 
@@ -113,12 +139,15 @@ class TimeOfDateConstraint(msgspec.Struct):
     end_time: time
 
     def active(self, request_timestamp: datetime) -> bool:
+        """Whether the price holds then."""
         now = _utc(request_timestamp).timetz()
         start, end = _utc_time(self.start_time), _utc_time(self.end_time)
         return start <= now < end if start <= end else now >= start or now < end
 
 
 class Tier(msgspec.Struct):
+    """A price for prompts of more than ``start`` tokens."""
+
     start: int
     price: Decimal
 
@@ -145,6 +174,8 @@ class ModelPrice:
 
 
 class ConditionalPrice(msgspec.Struct):
+    """Prices under a condition; of several that hold the last one counts."""
+
     constraint: Constraint | None = None
     prices: ModelPrice = ModelPrice()
 
@@ -158,6 +189,8 @@ class PriceVariant(msgspec.Struct):
 
 
 class ModelInfo(msgspec.Struct):
+    """A model: what it is called, and what it costs."""
+
     id: str
     match: Clause
     name: str | None = None
@@ -170,6 +203,8 @@ class ModelInfo(msgspec.Struct):
 
 
 class Provider(msgspec.Struct):
+    """A place that serves models."""
+
     id: str
     name: str
     api_pattern: str

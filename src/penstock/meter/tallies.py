@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from penstock.meter.models import image_tokens
+from penstock.meter.shapes import is_array, is_object
 from penstock.meter.tokens import Counter, count, encoding_for
 from penstock.values import Call, Segment
 
@@ -56,7 +57,8 @@ def tally(call: Call, counter: Counter = count) -> Tally:
 
     With ``counter=by_size`` nothing is tokenised, and the tally is an upper bound.
 
-    >>> tally(Call.parse(b'{"messages": [{"role": "user", "content": "Open the gate."}]}', dialect="openai", provider=""))
+    >>> body = b'{"messages": [{"role": "user", "content": "Open the gate."}]}'
+    >>> tally(Call.parse(body, dialect="openai", provider=""))
     Tally(text=4, code=0, json=0, tool=0, media=0, messages=1, o200k=4)
     """
     encoding = encoding_for(call.model)
@@ -77,7 +79,7 @@ def _messages(body: Mapping[str, Any]) -> int:
     number = 0
     for field in ("messages", "input"):
         value = body.get(field)
-        number += len(value) if isinstance(value, list) else isinstance(value, str)
+        number += len(value) if is_array(value) else isinstance(value, str)
     return number + sum(field in body for field in ("system", "instructions"))
 
 
@@ -130,7 +132,7 @@ def _document(call: Call, segment: Segment) -> int | None:
     if block.get("type") == "input_audio":
         return _bytes(segment) // _AUDIO_BYTES_A_TOKEN + 1
     source = block.get("source")
-    if isinstance(source, Mapping) and source.get("type") in {"text", "content"}:
+    if is_object(source) and source.get("type") in {"text", "content"}:
         return None
     most = _PAGES * (_TOKENS_A_PAGE + image_tokens(call.model))
     here = '"data"' in segment.text or '"file_data"' in segment.text

@@ -6,7 +6,6 @@ The worst case is held before the call; the floor is charged when the call is lo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +13,8 @@ import msgspec
 from penstock.meter.factors import Factors
 from penstock.meter.models import FALLBACK_WINDOW, family, output_limit
 from penstock.meter.rates import MILLION, Rates
-from penstock.meter.tally import Tally, tally
+from penstock.meter.shapes import is_array, is_object
+from penstock.meter.tallies import Tally, tally
 from penstock.meter.tokens import Counter, count
 from penstock.values import Call
 
@@ -125,10 +125,13 @@ def _dearest(call: Call, rates: Rates, bound: int) -> tuple[int, int]:
     """The highest input and output rates that a prompt of at most ``bound`` tokens can meet."""
     steps = [rates, *(tier.rates for tier in rates.tiers if tier.above < bound)]
     marks = _cache_marks(call)
-    writes = {"cache_write_5m"} if marks or call.dialect != "anthropic" else set[str]()
-    fields = {"input", "cache_read"} | writes | ({"cache_write_1h"} if "1h" in marks else set())
+    fields = ["input", "cache_read"]
+    if marks or call.dialect != "anthropic":
+        fields.append("cache_write_5m")
+    if "1h" in marks:
+        fields.append("cache_write_1h")
     return (
-        max(getattr(step, field) for step in steps for field in fields),
+        max(int(getattr(step, field)) for step in steps for field in fields),
         max(max(step.output, step.reasoning) for step in steps),
     )
 
@@ -141,12 +144,12 @@ def _cache_marks(call: Call) -> set[str]:
     todo: list[Any] = [call.body]
     while todo:
         node = todo.pop()
-        if isinstance(node, Mapping):
+        if is_object(node):
             mark = node.get("cache_control")
-            if isinstance(mark, Mapping):
+            if is_object(mark):
                 found.add("1h" if mark.get("ttl") == "1h" else "5m")
             todo.extend(node.values())
-        elif isinstance(node, list):
+        elif is_array(node):
             todo.extend(node)
     return found
 
@@ -164,8 +167,8 @@ _BEYOND = ("web_search_options", "mcp_servers", "inference_geo", "prediction")
 def _unbounded(call: Call, rates: Rates | None) -> str:
     """The first thing that is billed beyond the tokens of this call; empty when there is none."""
     tools = call.body.get("tools")
-    for tool in tools if isinstance(tools, list) else ():
-        kind = tool.get("type") if isinstance(tool, Mapping) else None
+    for tool in tools if is_array(tools) else ():
+        kind = tool.get("type") if is_object(tool) else None
         if isinstance(kind, str) and not _OWN_TOOLS.fullmatch(kind):
             return kind
     if _SEARCHING.search(call.model):
@@ -179,7 +182,7 @@ def _unbounded(call: Call, rates: Rates | None) -> str:
 def _apart(call: Call, apart: tuple[str, ...]) -> str:
     """A modality of this call whose tokens have a price of their own, which the usage does not tell apart."""
     asked = call.body.get("modalities")
-    used = {str(kind) for kind in asked} if isinstance(asked, list) else set[str]()
+    used = {str(kind) for kind in asked} if is_array(asked) else set[str]()
     for segment in call.segments():
         if segment.kind == "image":
             used.add("image")
