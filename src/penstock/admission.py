@@ -51,19 +51,32 @@ class Admission:
 
     async def hold(self, path: tuple[str, ...], want: Amounts, floor: Amounts) -> str | Never:
         """The id of a hold for ``want`` on every account of the path; waits as long as waiting can help."""
-        blocking: tuple[str, ...] | None = next((a for a in _upwards(path) if self._lines.get(a)), None)
-        ticket = asyncio.Event()
-        first = False
-        while True:
-            if blocking is not None:
-                await self._wait(blocking, ticket, first)
-                first = True
+        blocking = next((account for account in _upwards(path) if self._lines.get(account)), None)
+        if blocking is None:
             verdict = await self.holds.hold(path, want, floor, self._clock.now())
             if not isinstance(verdict, Wait):
-                if blocking is not None:
-                    self._wake(path)
                 return verdict if isinstance(verdict, Never) else verdict.id
-            blocking, first = verdict.account, first and verdict.account == blocking
+            blocking = verdict.account
+        return await self._in_line(blocking, path, want, floor)
+
+    async def _in_line(
+        self, blocking: tuple[str, ...], path: tuple[str, ...], want: Amounts, floor: Amounts
+    ) -> str | Never:
+        """As `hold`, beginning at the end of a line. Whoever leaves a line gives the turn to the next one there."""
+        turn = asyncio.Event()
+        tried = False
+        try:
+            while True:
+                await self._wait(blocking, turn, first=tried)
+                verdict = await self.holds.hold(path, want, floor, self._clock.now())
+                if not isinstance(verdict, Wait):
+                    return verdict if isinstance(verdict, Never) else verdict.id
+                tried = verdict.account == blocking
+                if not tried:
+                    self._wake(blocking)
+                    blocking = verdict.account
+        finally:
+            self._wake(path)
 
     async def settle(self, path: tuple[str, ...], hold: str, used: Amounts) -> list[Alert]:
         """The hold gives way to what was used; calls that waited for it are looked at again."""
@@ -71,24 +84,22 @@ class Admission:
         self._wake(path)
         return alerts
 
-    async def _wait(self, account: tuple[str, ...], ticket: asyncio.Event, first: bool) -> None:
+    async def _wait(self, account: tuple[str, ...], turn: asyncio.Event, *, first: bool) -> None:
         line = self._lines.setdefault(account, deque())
-        ticket.clear()
-        line.appendleft(ticket) if first else line.append(ticket)
+        turn.clear()
+        if first:
+            line.appendleft(turn)
+        else:
+            line.append(turn)
         try:
             async with asyncio.timeout(_POLL_SECONDS if self.holds.shared else None):
-                await ticket.wait()
+                await turn.wait()
         except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            if ticket.is_set():
-                self._wake(account)  # the turn that came with it belongs to the next in line
-            raise
+            return  # another process may have settled
         finally:
-            if ticket in line:
-                line.remove(ticket)
+            line.remove(turn)
             if not line:
-                self._lines.pop(account, None)
+                del self._lines[account]
 
     def _wake(self, path: tuple[str, ...]) -> None:
         for account in _upwards(path):

@@ -40,7 +40,7 @@ def test_no_budget_is_exceeded_and_it_is_used(seed: int) -> None:
     def script(call: Call) -> Plan | Exception:
         if chance.random() < 0.05:
             return RuntimeError("crash")
-        usage = Usage(input=chance.randint(1, 14), output=chance.randint(0, 50))
+        usage = Usage(input=chance.randint(1, 9), output=chance.randint(0, call.max_tokens or 0))
         return Plan("Because.", usage=usage, latency=chance.random() / 500)
 
     async def main() -> None:

@@ -85,10 +85,12 @@ def test_every_model_costs_what_the_catalogue_says(home: OfficialProvider) -> No
             rates = catalogue_rates(entry.id, home.id, when)
             if rates is None:
                 continue
+            answers = "output_mtok" in named(entry.id, home.id, when)
             for usage in USAGES:
-                assert price(usage, rates) == theirs(usage, entry.id, home.id, when), (entry.id, when, usage)
+                asked = usage if answers else msgspec.structs.replace(usage, output=0, reasoning=0)
+                assert price(asked, rates) == theirs(asked, entry.id, home.id, when), (entry.id, when, usage)
                 compared += 1
-    assert compared > 0 or home.id in {"elevenlabs", "typesafe", "openai-decisions"}
+    assert compared > 0 or home.id in {"elevenlabs"}
 
 
 @pytest.mark.parametrize("processing", ["batch", "flex", "priority", "fast"])
@@ -100,7 +102,8 @@ def test_every_variant_costs_what_the_catalogue_says(processing: Processing) -> 
                 rates = catalogue_rates(entry.id, home.id, when, processing)
                 if rates is not None:
                     compared += 1
-                    for usage in USAGES:
+                    answers = "output_mtok" in named(entry.id, home.id, when)
+                    for usage in USAGES if answers else ():
                         assert price(usage, rates) == theirs(usage, entry.id, home.id, when, processing), entry.id
     assert compared > 20
 
@@ -112,7 +115,7 @@ def test_writes_cost_what_the_catalogue_says_and_never_less() -> None:
             if rates is None:
                 continue
             given = named(entry.id, provider, NOW)
-            for usage in WRITES:
+            for usage in WRITES if "output_mtok" in given else ():
                 ours, other = price(usage, rates), theirs(usage, entry.id, provider, NOW)
                 both = {"cache_write_mtok", "cache_write_1h_mtok"} <= given
                 assert ours == other if both or "claude" not in entry.id else ours >= other, entry.id
@@ -254,10 +257,10 @@ def test_tiers_with_thresholds_of_their_own() -> None:
     assert shown == [(100, 2, 5, 10**8), (150, 2, 7, 10**8), (200, 3, 7, 10**8)]
 
 
-def test_what_is_finer_than_a_nano_dollar_is_rounded_up() -> None:
-    rates = entry_of(input_mtok=Decimal("0.0000000011"), output_mtok=None)
+def test_prices_that_went_through_a_float_are_mended() -> None:
+    rates = entry_of(input_mtok=Decimal("0.18000000000000002"), output_mtok=None)
     assert rates is not None
-    assert (rates.input, rates.output) == (2, 2)
+    assert (rates.input, rates.output) == (180_000_000, 180_000_000)
     assert entry_of(output_mtok=Decimal(1)) is None
 
 

@@ -42,10 +42,10 @@ def parse(text: str) -> list[File]:
 
 
 def outside(text: str) -> str:
-    """The text without its file blocks.
+    r"""The text without its file blocks.
 
-    >>> outside('Read this.\\n<file path="a.py">\\nx = 1\\n</file>\\nWhy?')
-    'Read this.\\n\\nWhy?'
+    >>> outside('Read this.\n<file path="a.py">\nx = 1\n</file>\nWhy?')
+    'Read this.\n\nWhy?'
     """
     kept: list[str] = []
     at = 0

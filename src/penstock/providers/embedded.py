@@ -54,15 +54,15 @@ EMPTY = (
 
 
 class EmbeddedReader:
-    """A `penstock.providers.port.Provider` that ranks instead of asking a model.
+    r"""A `penstock.providers.port.Provider` that ranks instead of asking a model.
 
     ``count`` says how many tokens a text has, for the usage that is reported. The question is the last thing a user
     said, outside of file blocks; the context is every file block (`penstock.context.render`) and other long text.
 
     >>> import asyncio
-    >>> prompt = '<file path="door.py">\\ndef shut(door):\\n    door.locked = True\\n</file>\\nWhere is the door locked?'
+    >>> door = '<file path="door.py">\ndef shut(door):\n    door.locked = True\n</file>'
     >>> async def ask() -> bytes:
-    ...     raw = msgspec.json.encode({"messages": [{"role": "user", "content": prompt}]})
+    ...     raw = msgspec.json.encode({"messages": [{"role": "user", "content": door + "Where is it locked?"}]})
     ...     reader = EmbeddedReader(count=len)
     ...     async with reader.send(Call.parse(raw, dialect="openai", provider="embedded")) as answer:
     ...         return b"".join([chunk async for chunk in answer.chunks])
@@ -84,7 +84,7 @@ class EmbeddedReader:
         self._count = count
 
     @asynccontextmanager
-    async def send(self, call: Call, billed: Billed = ignore) -> AsyncIterator[Answer]:
+    async def send(self, call: Call, billed: Billed = ignore) -> AsyncGenerator[Answer]:
         """Answers at once. Raises `Rejected` when no user asks anything."""
         size = len(call.raw)
         chunks = await asyncio.to_thread(self._answer, call) if size > SLOW else self._answer(call)

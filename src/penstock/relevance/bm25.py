@@ -15,7 +15,7 @@ import msgspec
 
 from penstock.relevance.words import Place, Term
 
-__all__ = ["Weights", "frequencies", "nearest", "paired", "rarity", "score"]
+__all__ = ["MEASURED", "Weights", "frequencies", "nearest", "paired", "rarity", "score"]
 
 WINDOW = 1000
 """Characters that count as one piece where the rarity of a word is measured: about a passage."""
@@ -29,7 +29,7 @@ NEXT = 20
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """The parameters of the ranking, as measured best (see the design note)."""
+    """The parameters of the ranking."""
 
     k1: float = 1.2
     b: float = 0.5
@@ -45,6 +45,10 @@ class Weights(msgspec.Struct, frozen=True):
     """Two neighbouring words of the question that stand next to each other, in their order."""
     neighbour: float = 0.1
     """The score of the passages before and behind, beside its own."""
+
+
+MEASURED = Weights()
+"""What did best on 250 questions about the standard library and on Natural Questions; all of it is a plateau."""
 
 
 def rarity(terms: Sequence[Term], spoken: Iterable[Sequence[Place]], characters: int) -> list[float]:

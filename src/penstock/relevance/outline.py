@@ -40,11 +40,12 @@ class Entry(msgspec.Struct):
 
 
 _PYTHON = frozenset({"py", "pyi", "pyx", "pyw"})
-CODE = _PYTHON | frozenset(
-    """bash c cc cjs cpp cs css cu cxx dart erl ex exs fs go gradle groovy h hh hpp hs hxx java jl js jsx kt kts less lua
-    m mjs ml mm nim php pl pm proto ps1 r rb rs sbt scala scss sh sol sql svelte swift tcl tf ts tsx v vb vue zig
-    zsh""".split()
-)
+_OTHER = """
+bash c cc cjs cpp cs css cu cxx dart erl ex exs fs go gradle groovy h hh hpp hs hxx java jl js jsx kt kts less
+lua m mjs ml mm nim php pl pm proto ps1 r rb rs sbt scala scss sh sol sql svelte swift tcl tf ts tsx v vb vue
+zig zsh
+"""
+CODE = _PYTHON | frozenset(_OTHER.split())
 """File name endings of source code."""
 
 _PYTHON_MARKS = re.compile(
@@ -63,7 +64,7 @@ _KEYWORD = re.compile(
     rf"[ \t]*{_WORDS}(?:"
     r"func[ \t]+(?:\([^)\n]{0,80}\)[ \t]*)?"
     r"|(?:fn|fun|function\*?|def|defp|defmodule|class|struct|union|enum|trait|interface|impl|module|namespace|object"
-    r"|record|protocol|extension|sub|proc|message|service|mod|type|resource|macro_rules!)[ \t]+(?:<[^>\n]{0,80}>[ \t]*)?"
+    r"|record|protocol|extension|sub|proc|message|service|mod|type|resource|macro_rules!)(?:<[^>\n]{0,80}>)?[ \t]+"
     r")(?P<name>[\w.:$\"]+)"
 )
 _BOUND = re.compile(
@@ -74,9 +75,9 @@ _TYPED = re.compile(
     r"[ \t]*(?!(?:if|for|while|switch|return|else|catch|new|throw|do|case|using|await|yield|assert|with|elif|except)\b)"
     r"(?P<type>(?:[\w:<>,\[\]?~*&]{1,60}[ \t]+[*&]*){0,6})(?P<name>[\w:~$#]{1,80})[ \t]?\([^;]*$"
 )
-_CLOSES = tuple(")]}{") + ("end", "begin")
-_ABOVE = tuple("@#*") + ("//", "/*", "--", ";;", "[<", "#[")
-_CLEAR = tuple("#") + ("//", "/*", "* ", "*/")
+_CLOSES = (")", "]", "}", "{", "end", "begin")
+_ABOVE = ("@", "#", "*", "//", "/*", "--", ";;", "[<")
+_CLEAR = ("#", "//", "/*", "* ", "*/")
 _FENCE = re.compile(r"[ \t]{0,3}(```+|~~~+)")
 _HASHES = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _TABLE = re.compile(r"\[{1,2}([^\[\]\n]{1,120})\]{1,2}[ \t\r]*$")

@@ -50,9 +50,9 @@ _DOCSTRING = re.compile(r"[ \t]*[rRbBuU]{0,2}(?:\"{3}|'{3}|\"|')")
 
 
 def passages(path: str, text: str) -> list[Passage]:
-    """The passages of a document, in order; together they are the whole text. Takes time linear in the text.
+    r"""The passages of a document, in order; together they are the whole text. Takes time linear in the text.
 
-    >>> [(p.first, p.last, p.title) for p in passages("a.py", "import os\\n\\ndef f():\\n    return 1\\n")]
+    >>> [(p.first, p.last, p.title) for p in passages("a.py", "import os\n\ndef f():\n    return 1\n")]
     [(1, 1, ''), (3, 4, 'f')]
     """
     lines = text.split("\n")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from penstock.relevance.bm25 import WINDOW, Weights, frequencies, nearest, paired, rarity, score
+from penstock.relevance.bm25 import MEASURED, WINDOW, Weights, frequencies, nearest, paired, rarity, score
 from penstock.relevance.passages import Passage, passages
 from penstock.relevance.words import Place, Term, lower, named, places, terms
 
@@ -81,12 +81,12 @@ class _Scored(msgspec.Struct):
     at: int
 
 
-def rank(question: str, documents: Sequence[Document], limit: int = 5, *, weights: Weights = Weights()) -> list[Hit]:
-    """The best passages for a question, best first, at most ``limit``; none when no document speaks of it.
+def rank(question: str, documents: Sequence[Document], limit: int = 5, *, weights: Weights = MEASURED) -> list[Hit]:
+    r"""The best passages for a question, best first, at most ``limit``; none when no document speaks of it.
 
     Deterministic: equal scores keep the order of the documents.
 
-    >>> [(hit.path, hit.first) for hit in rank("where is the token checked?", [Document("a.py", "x = 1\\ny = token")])]
+    >>> [(hit.path, hit.first) for hit in rank("where is the token checked?", [Document("a.py", "x = 1\ny = token")])]
     [('a.py', 1)]
     """
     wanted = terms(question)

@@ -27,17 +27,17 @@ PLAIN, WEAK = 1.0, 0.3
 NAME = 1.5
 """What a name counts that the question spells out (``parse_header``, ``Set-Cookie``), besides its parts."""
 
-_STOP = frozenset(
-    """a about all also am an and any are as at be been being but by can could did do does doing done for from get gets
-    give given gives had has have having how i if in into is it its itself just let like may me mean means might my no
-    not of on one or our out shall she should so some tell than that the their them then there these they this those to
-    too up us very was way we were what when where which who whose why will with would you your""".split()
-)
-_WEAK = frozenset(
-    """call class code define determine explain file find function handle happen implement kind line locate look made
-    make method module name place please program section show source thing type use used using value work
-    describe summarize text document""".split()
-)
+_EVERYDAY = """
+a about all also am an and any are as at be been being but by can could did do does doing done for from get gets
+give given gives had has have having how i if in into is it its itself just let like may me mean means might my
+no not of on one or our out shall she should so some tell than that the their them then there these they this
+those to too up us very was way we were what when where which who whose why will with would you your
+"""
+_ASKING = """
+call class code define describe determine document explain file find function handle happen implement kind line
+locate look made make method module name place please program section show source summarize text thing type use
+used using value work
+"""
 _WORD = re.compile(r"[^\W_]+(?:[-_.][^\W_]+)*")
 _PART = re.compile(r"\d+|[^\W\d_]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
@@ -134,7 +134,7 @@ def _terms_of(word: str) -> Iterator[Term]:
             if len(part) > 1:
                 yield _free(small, PLAIN)
         elif len(small) > 1 and (spelled or small not in _STOP):
-            yield _plain(small, WEAK if stem(small) in _WEAK_STEMS else PLAIN)
+            yield _plain(small, WEAK if stem(small) in _WEAK else PLAIN)
 
 
 def _free(word: str, weight: float) -> Term:
@@ -154,7 +154,8 @@ def _plain(word: str, weight: float) -> Term:
     return Term(root, base, weight, re.compile(re.escape(base) + _LETTERS), free=False)
 
 
-_WEAK_STEMS = frozenset(map(stem, _WEAK))
+_STOP = frozenset(_EVERYDAY.split())
+_WEAK = frozenset(map(stem, _ASKING.split()))
 
 
 def places(text: str, small: str, wanted: list[Term], *, inside: int = INSIDE_FROM) -> list[Place]:
@@ -185,7 +186,7 @@ def _at(place: Place) -> int:
 
 
 def _places_of(text: str, small: str, term: Term, number: int, inside: int) -> Iterator[Place]:
-    """The places of a plain word: where a word or a part of an identifier starts with it, and inside run-together ones."""
+    """The places of a plain word: where a word or a part of an identifier starts with it, or holds it."""
     for match in term.pattern.finditer(small):
         at = match.start()
         if at and small[at - 1].isalpha() and not _humped(text, at):

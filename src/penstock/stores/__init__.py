@@ -3,10 +3,10 @@
     holds.py    Holds     the numbers of the budgets, changed all or nothing    MemoryHolds, holds_sqlite.SqliteHolds
     replies.py  Replies   answers by (tenant, key), bounded in bytes            MemoryReplies, TieredReplies,
                                                                                 replies_sqlite.SqliteReplies
-    records.py  Records   what became of each call; Learned: small facts        MemoryRecords, SqliteRecords
+    records.py  Records   what became of each call; Learned: small facts        records.MemoryRecords, SqliteRecords
 
-`sqlite` opens a file and says, in one line, when it cannot be used; no state file ever fails a run. The SQLite forms are
-imported from their own modules, so that who keeps everything in memory never loads sqlite3.
+`sqlite` opens a file and says, in one line, when it cannot be used; no state file ever fails a run. What needs SQLite
+is imported from its own module, so that importing this one does not load it.
 """
 
 from penstock.stores.holds import Hold, Holds, MemoryHolds

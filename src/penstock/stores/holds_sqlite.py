@@ -166,9 +166,7 @@ class SqliteHolds:
 
     async def reap(self, now: float) -> int:
         """See `Holds`. An owner is dead when its lease is over and it is not known to be alive."""
-        return await self._write(
-            lambda connection: ([], self._reap(connection, now)), lambda memory: memory.reap(now)
-        )
+        return await self._write(lambda connection: ([], self._reap(connection, now)), lambda memory: memory.reap(now))
 
     async def close(self) -> None:
         """Give the file back. Holds that were not settled stay in it, to be reaped."""
@@ -189,8 +187,10 @@ class SqliteHolds:
         return await otherwise(self._in_memory())
 
     def _reap(self, connection: sqlite3.Connection, now: float) -> int:
-        """Book the floor of each dead owner's hold. The hold itself stays for a day with nothing held: should its owner
-        settle after all, the difference is booked."""
+        """Book the floor of each dead owner's hold.
+
+        The hold itself stays for a day with nothing held: should its owner settle after all, the difference is booked.
+        """
         connection.execute("DELETE FROM holds WHERE owner = '' AND until <= ?", (now,))
         rows = connection.execute("SELECT hold, owner FROM holds WHERE owner != '' AND until <= ?", (now,)).fetchall()
         alive = {owner: self._alive(owner) for owner in {owner for _, owner in rows}}
@@ -227,9 +227,7 @@ def _decide(
     return stored, decide([found.get(prefix) or Account(prefix) for prefix in prefixes], want, now=now)
 
 
-def _book(
-    connection: sqlite3.Connection, path: tuple[str, ...], held: Amounts, used: Amounts
-) -> _Outcome[list[Alert]]:
+def _book(connection: sqlite3.Connection, path: tuple[str, ...], held: Amounts, used: Amounts) -> _Outcome[list[Alert]]:
     before = _load(connection, above(path))
     after = [give_way(account, held, used) for account in before]
     _save(connection, after)

@@ -218,8 +218,11 @@ class SqliteRecords:
 
 
 def _row(record: CallRecord) -> bytes:
-    """The record as JSON. An explanation may quote anything: what JSON cannot say is told as Python prints it, and half
-    of a surrogate pair, which no encoding can write, becomes a question mark."""
+    """The record as JSON.
+
+    An explanation may quote anything: what JSON cannot say is told as Python prints it, and half of a surrogate pair,
+    which no encoding can write, becomes a question mark.
+    """
     try:
         return _encode(record)
     except UnicodeEncodeError:

@@ -71,7 +71,7 @@ class SqliteReplies:
         with contextlib.suppress(Unusable):
             rows = await self._database.read(
                 lambda connection: connection.execute(
-                    "SELECT id, expires, record FROM replies WHERE tenant = ? AND key = ?", place
+                    "SELECT id, expires, CAST(record AS BLOB) FROM replies WHERE tenant = ? AND key = ?", place
                 ).fetchall()
             )
         if not rows:
@@ -153,10 +153,13 @@ def _place(tenant: str, key: bytes) -> tuple[bytes, bytes]:
 
 def _bytes(connection: sqlite3.Connection) -> int:
     """What the file takes, apart from pages that are free to be used again: exact, whoever wrote to it."""
-    pages, free, page = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
+    pages, free, page = (_pragma(connection, name) for name in ("page_count", "freelist_count", "page_size"))
     return (pages - free) * page
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
 
 
 def _evict(connection: sqlite3.Connection) -> int:
@@ -166,7 +169,7 @@ def _evict(connection: sqlite3.Connection) -> int:
     ).rowcount
 
 
-# Records: version, whether the body is zipped, checksum, then the reply ------------------------------------------------
+# Records: version, whether the body is zipped, checksum, then the reply -----------------------------------------------
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Reply).decode

@@ -66,9 +66,9 @@ class Database:
     def __init__(
         self,
         connection: sqlite3.Connection,
+        inode: int,
         schema: Schema,
         path: Path | None,
-        inode: int,
         *,
         warn: Callable[[str], None],
         patience: float,
@@ -90,22 +90,12 @@ class Database:
         ``patience`` is how many seconds of waiting for another process's lock are enough. Never raises on account of
         the file: see the module.
         """
-        for _ in range(_OPENINGS if path else 0):
-            assert path is not None
-            inode = 0
-            try:
-                inode = _prepare(path)
-                return cls(await _connect(path, schema, patience), schema, path, inode, warn=warn, patience=patience)
-            except (OSError, sqlite3.Error, _Newer) as error:
-                if _is_damage(error) and _inode(path) != inode:
-                    continue  # another process has set it aside already
-                aside = _set_aside(path) if _is_damage(error) else None
-                warn(_cannot(path, schema, error) if aside is None else _damaged(path, schema, error, aside))
-                if aside is None:
-                    break
+        opened = await _open_file(path, schema, warn, patience) if path else None
+        if opened is not None:
+            return cls(*opened, schema, path, warn=warn, patience=patience)
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         _migrate(connection, schema)
-        return cls(connection, schema, None, 0, warn=warn, patience=patience)
+        return cls(connection, 0, schema, None, warn=warn, patience=patience)
 
     @property
     def shared(self) -> bool:
@@ -189,6 +179,25 @@ async def _retry(attempt: Callable[[], _T], patience: float) -> _T:
 # Opening --------------------------------------------------------------------------------------------------------------
 
 
+async def _open_file(
+    path: Path, schema: Schema, warn: Callable[[str], None], patience: float
+) -> tuple[sqlite3.Connection, int] | None:
+    """A connection, and which file it is to; None when the file cannot be used."""
+    for _ in range(_OPENINGS):
+        inode = 0
+        try:
+            inode = _prepare(path)
+            return await _connect(path, schema, patience), inode
+        except (OSError, sqlite3.Error, _Newer) as error:
+            if _is_damage(error) and _inode(path) != inode:
+                continue  # another process has set it aside already
+            aside = _set_aside(path) if _is_damage(error) else None
+            warn(_cannot(path, schema, error) if aside is None else _damaged(path, schema, error, aside))
+            if aside is None:
+                break
+    return None
+
+
 def _prepare(path: Path) -> int:
     """Create file and folder for the owner's eyes only, and tell which file it is."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -222,8 +231,10 @@ async def _connect(path: Path, schema: Schema, patience: float) -> sqlite3.Conne
 
 
 def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Bring the file to the newest version. A transaction even when there is nothing to do: it shows a file that
-    cannot be written now rather than at the first call."""
+    """Bring the file to the newest version.
+
+    A transaction even when there is nothing to do: a file that cannot be written shows now, not at the first call.
+    """
 
     def migrate(connection: sqlite3.Connection) -> None:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]

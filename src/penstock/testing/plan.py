@@ -60,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Seconds before each such piece."""
     hang: bool = False
     """Never answer, though the connection stays open."""
+    drop: bool = False
+    """Close the connection instead of answering."""
     hang_after_event: int | None = None
     """Stop sending after this many events, though the connection stays open."""
     cut_after: int | None = None

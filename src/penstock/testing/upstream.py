@@ -214,6 +214,8 @@ class Upstream:
             await self._clock.sleep(plan.latency)
         if plan.hang:
             await asyncio.Event().wait()
+        if plan.drop:
+            return connection.close()
         streams = exchange.question.stream and plan.status == 200 and plan.body is None
         make = events if streams else lambda *what: [body(*what)]
         parts = _packed(make(exchange.question, plan, self._count), plan.gzip)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
@@ -141,5 +141,5 @@ def _of(kind: str, name: str) -> bool:
 
 
 def _nano(dollars: Decimal) -> int:
-    """Nano-dollars, exactly; what a nano-dollar cannot express is rounded up."""
-    return int((dollars * NANO).to_integral_value(ROUND_CEILING))
+    """Nano-dollars, exactly but for prices that went through a float: 0.18000000000000002 is 0.18."""
+    return int((dollars * NANO).to_integral_value(ROUND_HALF_UP))
