@@ -102,14 +102,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return msgspec.structs.replace(self, provider=name)
         described = {**KNOWN, **self.providers}
         if name not in described:
-            raise BadInput(f"provider {name!r} is not described", mend=f"described are: {', '.join(described)}, {EMBEDDED}")
+            raise BadInput(
+                f"provider {name!r} is not described", mend=f"described are: {', '.join(described)}, {EMBEDDED}"
+            )
         chosen = described[name]
         if base_url is not None:
             chosen = msgspec.structs.replace(chosen, base_url=base_url)
         return msgspec.structs.replace(self, provider=name, providers={**self.providers, name: chosen})
 
     def resolve(self, model: str | None) -> tuple[str, str]:
-        """The provider and its model behind a name: a tier, ``provider/model``, a listed model, or a model of the default.
+        """The provider and its model behind a name: a tier, ``provider/model``, or a model of any provider.
 
         Raises `BadInput` for a tier that the default provider does not set.
         """
@@ -123,7 +125,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             tier = model or "large"
             chosen: str = getattr(self.providers[name], tier)
             if not chosen:
-                raise BadInput(f"provider {name!r} sets no model for {tier!r}", mend=f"name a model, or set {tier} = ... under [providers.{name}]")
+                raise BadInput(
+                    f"provider {name!r} sets no model for {tier!r}",
+                    mend=f"name a model, or set {tier} = ... under [providers.{name}]",
+                )
             return name, chosen
         serving = [other for other, described in self.providers.items() if described.serves(model)]
         return (serving[0] if serving and name not in serving else name), model

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from penstock.admission import Admission
 from penstock.clock import Clock
@@ -18,11 +18,11 @@ from penstock.flow import (
     Answered,
     Done,
     Failed,
+    Flying,
     Follow,
     Granted,
     Hit,
     InFlight,
-    Landed,
     Lookup,
     Miss,
     Refused,
@@ -30,8 +30,6 @@ from penstock.flow import (
     Send,
     Settle,
     Shape,
-    State,
-    begin,
 )
 from penstock.ledger import NOTHING, Never
 from penstock.policy.reuse import TTL_SECONDS
@@ -43,6 +41,9 @@ from penstock.ticket import Outcome, Ticket
 from penstock.values import Call, Reply
 
 __all__ = ["Engine"]
+
+_Place: TypeAlias = tuple[str, bytes]
+"""Where a reply is stored: the tenant, which parts the store, and the key of the call."""
 
 
 class Engine:
@@ -68,7 +69,7 @@ class Engine:
         self._slots = slots
         self._ids = ids
         self._sinks = sinks
-        self._joinable: dict[tuple[str, bytes], Flight] = {}
+        self._joinable: dict[_Place, Flight] = {}
         self._flights: set[Flight] = set()
 
     async def run(self, call: Call) -> Outcome:
@@ -98,7 +99,7 @@ class Engine:
             return following, None
         return following, self._joinable[place] if isinstance(found, InFlight) else self._set_off(state, place)
 
-    async def _find(self, state: Lookup, place: tuple[str, bytes]) -> Hit | InFlight | Miss:
+    async def _find(self, state: Lookup, place: _Place) -> Hit | InFlight | Miss:
         if not state.eligible.reads:
             return Miss()
         if place not in self._joinable:
@@ -108,7 +109,7 @@ class Engine:
         flight = self._joinable.get(place)  # someone may have set off while the store was read
         return InFlight(flight.leader) if flight else Miss()
 
-    def _set_off(self, state: Lookup, place: tuple[str, bytes]) -> Flight:
+    def _set_off(self, state: Lookup, place: _Place) -> Flight:
         flight = Flight(self._ids(), self.clock)
         self._flights.add(flight)
         if state.eligible.reads:
@@ -116,7 +117,7 @@ class Engine:
         flight.start(lambda flight: self._fly(flight, Shape(state.call, state.at), place))
         return flight
 
-    async def _fly(self, flight: Flight, state: State, place: tuple[str, bytes]) -> Done | Refused:
+    async def _fly(self, flight: Flight, state: Flying | Done | Refused, place: _Place) -> Done | Refused:
         """Walk to the upstream and back, once for all who listen."""
         try:
             while not isinstance(state, Done | Refused):
@@ -124,13 +125,13 @@ class Engine:
                 state = await self._perform(state, flight, place)
             return state
         except asyncio.CancelledError:
-            return Refused(state.call, Cancelled("called off before it was sent")) 
+            return Refused(state.call, Cancelled("called off before it was sent"))
         finally:
             self._flights.discard(flight)
             if self._joinable.get(place) is flight:
                 del self._joinable[place]
 
-    async def _perform(self, state: Shape | Admit | Send | Settle, flight: Flight, place: tuple[str, bytes]) -> State:
+    async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         path = state.call.scope.path
         match state:
             case Shape():
@@ -150,13 +151,13 @@ class Engine:
         wire = dialect(call.dialect)
         assembler = wire.assembler()
         try:
-            async with self._slots.slot(call.deadline):
-                async with self.providers[call.provider].send(call, flight.under_way) as answer:
-                    if call.stream and "json" not in answer.headers.get("content-type", ""):
-                        async for chunk in answer.chunks:
-                            flight.publish(assembler.feed(chunk))
-                        return Answered(assembler.end())
-                    return Answered(wire.reply(await _whole(answer), streamed=False))
+            sending = self.providers[call.provider].send(call, flight.under_way)
+            async with self._slots.slot(call.deadline), sending as answer:
+                if call.stream and "json" not in answer.headers.get("content-type", ""):
+                    async for chunk in answer.chunks:
+                        flight.publish(assembler.feed(chunk))
+                    return Answered(assembler.end())
+                return Answered(wire.reply(await _whole(answer), streamed=False))
         except asyncio.CancelledError:
             error: PenstockError = Cancelled("called off while it was under way")
         except PenstockError as raised:
@@ -168,7 +169,7 @@ class Engine:
             flight.settling = True
         return Failed(error, flight.billed, assembler.usage, assembler.text)
 
-    async def _settle(self, state: Settle, flight: Flight, place: tuple[str, bytes]) -> None:
+    async def _settle(self, state: Settle, flight: Flight, place: _Place) -> None:
         if state.hold or state.used != NOTHING:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
         self.rules = self.rules.learning(state)

@@ -8,7 +8,7 @@ if the first one has left. Exactly one listener pays: the first of those still t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -74,7 +74,7 @@ class Flight:
         return self._outcome
 
     @asynccontextmanager
-    async def listen(self, who: object) -> AsyncIterator[None]:
+    async def listen(self, who: object) -> AsyncGenerator[None]:
         """Be counted as a listener. Leaving as the last one calls the flight off and waits until it has settled."""
         self._listeners.append(who)
         try:
@@ -92,7 +92,7 @@ class Flight:
                 self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def events(self, *, until: float | None = None) -> AsyncIterator[Delta]:
+    async def events(self, *, until: float | None = None) -> AsyncGenerator[Delta]:
         """All events from the first on, as they come, until the flight has ended.
 
         Raises `TimeoutError` when it has not by ``until`` (monotonic, seconds).

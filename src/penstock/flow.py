@@ -33,6 +33,7 @@ __all__ = [
     "Answered",
     "Done",
     "Failed",
+    "Flying",
     "Follow",
     "Granted",
     "Hit",
@@ -70,7 +71,9 @@ class Rules(msgspec.Struct, frozen=True):
     def rates(self, call: Call, at: float, model: str | None = None) -> Rates | None:
         """The prices of this call's model, or of another one in its place, at the time ``at``; None: not known."""
         when = datetime.fromtimestamp(at, UTC)
-        return self.book.rates(model or call.model, call.origin or call.provider, when=when, processing=processing_of(call))
+        return self.book.rates(
+            model or call.model, call.origin or call.provider, when=when, processing=processing_of(call)
+        )
 
     def quote(self, call: Call, at: float) -> Quote:
         """The worst case of a call. The model's context window matters only where nothing else bounds the answer."""
@@ -250,7 +253,11 @@ class Admit(msgspec.Struct, frozen=True):
 
     def explain(self) -> dict[str, Any]:
         q = self.quote
-        return {"worst_nano": None if q.unpriced else q.worst_nano, "input_bound": q.input_bound, "output_bound": q.output_bound}
+        return {
+            "worst_nano": None if q.unpriced else q.worst_nano,
+            "input_bound": q.input_bound,
+            "output_bound": q.output_bound,
+        }
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -263,6 +270,7 @@ class Send(msgspec.Struct, frozen=True):
 
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
+        outcome: Reply | PenstockError
         match observed:
             case Answered(reply):
                 outcome, usage, estimated = reply, reply.usage or self._guess(reply.text, rules), reply.usage is None
@@ -349,7 +357,10 @@ class Refused(msgspec.Struct, frozen=True):
         return {"error": type(self.error).__name__, "message": str(self.error)}
 
 
-State: TypeAlias = Lookup | Follow | Shape | Admit | Send | Settle | Done | Refused
+Flying: TypeAlias = Shape | Admit | Send | Settle
+"""The states that are walked once for all who ask the same."""
+
+State: TypeAlias = Lookup | Follow | Flying | Done | Refused
 
 
 def begin(call: Call, at: float) -> Lookup:

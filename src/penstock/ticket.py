@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -126,7 +126,7 @@ class Ticket:
         return self._flight is not None and self._flight.payer is self
 
     @contextmanager
-    def _in_time(self) -> Iterator[None]:
+    def _in_time(self) -> Generator[None]:
         try:
             yield
         except TimeoutError:

@@ -69,7 +69,9 @@ class Rig:
     async def __aexit__(self, *exc: object) -> None:
         await self.engine.close()
 
-    def call(self, text: str = "Why?", *, stream: bool = False, scope: Scope = SCOPE, body: Any = None, **fields: Any) -> Call:
+    def call(
+        self, text: str = "Why?", *, stream: bool = False, scope: Scope = SCOPE, body: Any = None, **fields: Any
+    ) -> Call:
         whole = {"model": "mine", "max_tokens": 50, "messages": [{"role": "user", "content": text}], **(body or {})}
         if stream:
             whole["stream"] = True

@@ -6,12 +6,12 @@ import asyncio
 import random
 
 import pytest
+from tests.engine.rig import SCOPE, Rig, scripted
 
 from penstock.ledger import Limits
 from penstock.stores import MemoryHolds
 from penstock.testing import Plan
 from penstock.values import Call, Scope, Usage
-from tests.engine.rig import SCOPE, Rig, scripted
 
 CALLS = 200
 BUDGET = 5_000_000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.engine.rig import Rig, scripted
 
 from penstock.errors import BrokenReply, BudgetExceeded, Cancelled, DeadlineExceeded, Overloaded, ProviderError
 from penstock.flow import Done, Refused
 from penstock.ledger import Limits
 from penstock.testing import FakeClock, Plan
 from penstock.values import Edit, Undo, Usage
-from tests.engine.rig import Rig, scripted
 
 USED = Usage(input=100, output=10)
 COST = 100_000 + 20_000
@@ -150,7 +150,9 @@ def test_a_deadline_ends_the_wait_and_the_call() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("cut", [Plan("An answer that breaks off", cut_after_event=2), Plan("An answer", error_after_event=2)])
+@pytest.mark.parametrize(
+    "cut", [Plan("An answer that breaks off", cut_after_event=2), Plan("An answer", error_after_event=2)]
+)
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 def test_a_cut_stream_is_an_error_and_is_never_stored(cut: Plan, dialect: str) -> None:
     async def main() -> None:

@@ -1,6 +1,6 @@
 """A language for walks: what was observed, in order, and what must come of it.
 
-    done = walk({"model": "gpt-4o-mini"}).misses().admitted().answered(Usage(input=10, output=5)).ends()
+done = walk({"model": "gpt-4o-mini"}).misses().admitted().answered(Usage(input=10, output=5)).ends()
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from penstock.values import Call, Reply, Usage
 __all__ = ["NOW", "RULES", "Walk", "call", "reply", "walk"]
 
 NOW = 1_790_000_000.0
-RULES = Rules(PriceBook({"mine": {"input": "1.00", "output": "2.00"}, "dear": {"input": "10", "output": "20"}}), Factors())
+RULES = Rules(
+    PriceBook({"mine": {"input": "1.00", "output": "2.00"}, "dear": {"input": "10", "output": "20"}}), Factors()
+)
 
 
 def call(body: dict[str, Any] | None = None, **fields: Any) -> Call:

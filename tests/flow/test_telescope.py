@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import msgspec
+from tests.flow.scenario import RULES, reply, walk
 
 from penstock.errors import Cancelled
 from penstock.ledger import Receipt, total
 from penstock.values import Call, Edit, Undo, Usage
-from tests.flow.scenario import RULES, reply, walk
 
 HISTORIES = 5_000
 MECHANISMS = ["layout", "prune", "compress", "route"]
@@ -23,7 +23,9 @@ def a_receipt(chance: random.Random) -> Receipt:
             ("model",),
             "set",
             chance.choice(["mine", "dear", "unheard-of"]),
-            Undo(chance.randint(-500, 5000), chance.randint(-50, 50), chance.choice([None, "mine", "dear", "unheard-of"])),
+            Undo(
+                chance.randint(-500, 5000), chance.randint(-50, 50), chance.choice([None, "mine", "dear", "unheard-of"])
+            ),
         )
         for _ in range(chance.randrange(5))
     ]
@@ -38,7 +40,13 @@ def a_receipt(chance: random.Random) -> Receipt:
         case 0:
             return walking.hits(reply(usage)).ends().receipt
         case 1:
-            return walking.misses().admitted().failed(Cancelled("x"), billed=chance.random() < 0.5, usage=usage).refused().receipt
+            return (
+                walking.misses()
+                .admitted()
+                .failed(Cancelled("x"), billed=chance.random() < 0.5, usage=usage)
+                .refused()
+                .receipt
+            )
         case 2:
             paid = walking.misses().admitted().answered(usage).ends()
             return total([paid.receipt, walk().joins().lands(paid).ends().receipt])

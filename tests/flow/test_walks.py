@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.flow.scenario import RULES, call, reply, walk
 
 from penstock.errors import BudgetExceeded, Cancelled, DeadlineExceeded, Overloaded, Unpriced
 from penstock.flow import FEWEST_TOKENS, Admit, Follow, Lookup, Refused, Send
 from penstock.ledger import NOTHING, Amounts, Limits
 from penstock.values import Edit, Undo, Usage
-from tests.flow.scenario import RULES, call, reply, walk
 
 MONEY = Limits(nano=10**9)
 
@@ -141,9 +141,13 @@ def test_a_call_that_broke_off_is_charged_by_what_was_heard() -> None:
     silent = walk().misses().admitted(MONEY).failed(Cancelled("gone"), billed=True).refused()
     assert silent.receipt.estimated == 1
     assert silent.receipt.spent == 9_000  # the prompt: 1 + 1 token, 3 a message, 3 to begin, and a token of slack
-    begun = walk().misses().admitted().failed(Cancelled("gone"), billed=True, usage=Usage(input=50), text="one two three")
+    begun = (
+        walk().misses().admitted().failed(Cancelled("gone"), billed=True, usage=Usage(input=50), text="one two three")
+    )
     assert begun.refused().receipt.spent == 50_000 + 3 * 2_000
-    told = walk().misses().admitted().failed(Cancelled("gone"), billed=True, usage=Usage(input=50, output=9), text="one")
+    told = (
+        walk().misses().admitted().failed(Cancelled("gone"), billed=True, usage=Usage(input=50, output=9), text="one")
+    )
     assert told.refused().receipt.spent == 50_000 + 9 * 2_000
 
 
@@ -177,7 +181,12 @@ def test_an_edit_whose_undone_price_is_not_known_claims_nothing() -> None:
     )
     done = walk({"model": "unheard-of"}, rules).misses().admitted().answered(Usage(input=500)).ends()
     assert done.receipt.saved == {"route": 0}
-    unpriced = walk({"model": "mine"}, msgspec.structs.replace(RULES, policies=(("route", lambda _: [Edit("route", ("model",), "set", "unheard-of")]),)))
+    unpriced = walk(
+        {"model": "mine"},
+        msgspec.structs.replace(
+            RULES, policies=(("route", lambda _: [Edit("route", ("model",), "set", "unheard-of")]),)
+        ),
+    )
     assert unpriced.misses().admitted().answered(Usage(input=5)).ends().receipt.unpriced == 1
 
 

@@ -36,9 +36,7 @@ def test_bound_is_at_least_the_estimate_and_the_contract(
 
 
 @given(st.sampled_from(FAMILIES), TALLIES, TALLIES, OBSERVATIONS)
-def test_bound_grows_with_what_is_added(
-    family: str, tally: Tally, more: Tally, seen: list[tuple[Tally, int]]
-) -> None:
+def test_bound_grows_with_what_is_added(family: str, tally: Tally, more: Tally, seen: list[tuple[Tally, int]]) -> None:
     known = learned(family, seen)
     fields = Tally.__struct_fields__
     both = Tally(**{name: getattr(tally, name) + getattr(more, name) for name in fields})

@@ -27,7 +27,13 @@ def test_a_simple_question() -> None:
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [(PROSE * 3, "text"), (CODE * 3, "code"), ('  {"a": [1, 2, 3], "b": "c"}', "json"), ("[1, 2]", "json"), ("", "text")],
+    [
+        (PROSE * 3, "text"),
+        (CODE * 3, "code"),
+        ('  {"a": [1, 2, 3], "b": "c"}', "json"),
+        ("[1, 2]", "json"),
+        ("", "text"),
+    ],
 )
 def test_kinds_of_text(text: str, kind: str) -> None:
     found = tally(ask(text))

@@ -36,6 +36,8 @@ def test_switches() -> None:
     assert ask(off=frozenset({"layout"})) == (True, True)
 
 
-@pytest.mark.parametrize(("finish", "kept"), [("stop", True), ("end_turn", True), ("tool_use", True), ("length", False), ("refusal", False)])
+@pytest.mark.parametrize(
+    ("finish", "kept"), [("stop", True), ("end_turn", True), ("tool_use", True), ("length", False), ("refusal", False)]
+)
 def test_only_whole_answers_are_kept(finish: str, kept: bool) -> None:
     assert worth_storing(Reply("openai", b"", False, "", finish, "m", None)) == kept

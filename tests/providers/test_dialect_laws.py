@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +55,7 @@ def goldens(wire: str, kind: str) -> list[str]:
 
 def pieces(raw: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]
-    return [raw[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [raw[start:end] for start, end in itertools.pairwise(places)]
 
 
 def assembled(wire: Dialect, chunks: list[bytes]) -> tuple[Reply, list[Delta]]:
@@ -74,11 +75,13 @@ def survives(wire: Dialect, raw: bytes) -> None:
         assembler.feed(raw)
         reply = assembler.end()
     except BrokenReply as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 500
+        said = str(error)
     else:
         assert json.loads(wire.body(reply))
         assert wire.events(reply)
+        said = ""
+    assert "\n" not in said
+    assert len(said) < 500
     assert isinstance(assembler.text, str)
     assert assembler.usage is None or min(assembler.usage.prompt, assembler.usage.completion) >= 0
 
@@ -205,7 +208,7 @@ def test_a_fault_comes_after_the_deltas_before_it_however_the_stream_is_cut(spok
     for chunks in ([raw], pieces(raw, list(range(0, len(raw), 7)))):
         assembler = spoken.wire.assembler()
         deltas: list[Delta] = []
-        with pytest.raises(BrokenReply) as raised:
+        with pytest.raises(BrokenReply) as raised:  # noqa: PT012 - whichever chunk it comes after
             for chunk in (*chunks, b""):
                 deltas += assembler.feed(chunk)
         assert "".join(delta.text for delta in deltas) == "The ans"

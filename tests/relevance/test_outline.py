@@ -18,7 +18,7 @@ SOURCES = [path for package in (json, http, email) for path in sorted(Path(str(p
 
 
 def entries(path: str, text: str) -> list[Entry]:
-    return outline(path, text, text.split("\n"))
+    return outline(path, text, text.removesuffix("\n").split("\n"))
 
 
 def flat(found: list[Entry]) -> Iterator[Entry]:
@@ -52,11 +52,13 @@ def test_python_definitions_are_those_of_ast(path: Path) -> None:
 def test_a_definition_has_its_decorators_and_the_comment_above() -> None:
     text = '''
     import os
-
+    def e():
+        return 1
     # Why it is so.
     @cached
     @other(
-        1)
+        1,
+    )
     def f(
         a,
     ) -> int:
@@ -69,8 +71,7 @@ def test_a_definition_has_its_decorators_and_the_comment_above() -> None:
     # about g
     def g(): pass
     '''
-    assert spans("a.py", text) == [(6, 15, "f"), (15, 16, "g")] or spans("a.py", text)[0][2] == "f"
-    assert [(start, end) for start, end, _ in spans("a.py", text)][1] == (15, 16)
+    assert spans("a.py", text) == [(2, 3, "e"), (4, 17, "f"), (18, 19, "g")]
 
 
 def test_strings_and_comments_define_nothing() -> None:
@@ -185,8 +186,8 @@ def test_headings_of_markdown() -> None:
         (1, 4, "Old style"),
         (5, 10, "One"),
         (9, 10, "One > Two"),
-        (11, 12, "Three"),
-    ] or [name for *_, name in spans("a.md", text)] == ["Old style", "One", "One > Two", "Three"]
+        (11, 11, "Three"),
+    ]
 
 
 def test_headings_of_restructured_text() -> None:
@@ -212,7 +213,7 @@ def test_headings_of_restructured_text() -> None:
 
 
 def test_tables_of_settings() -> None:
-    assert spans("a.toml", "x = 1\n[a.b]\ny = 1\n[[c]]\nz = [1]\n") == [(2, 3, "a.b"), (4, 6, "c")]
+    assert spans("a.toml", "x = 1\n[a.b]\ny = 1\n[[c]]\nz = [1]\n") == [(2, 3, "a.b"), (4, 5, "c")]
 
 
 def test_headings_as_deep_as_they_come_end() -> None:

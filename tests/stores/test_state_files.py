@@ -22,7 +22,7 @@ from penstock.stores.holds import Hold
 from penstock.stores.holds_sqlite import SCHEMA, SqliteHolds
 from penstock.stores.records import SqliteRecords
 from penstock.stores.replies_sqlite import SqliteReplies
-from penstock.stores.sqlite import Database
+from penstock.stores.sqlite import Database, Unusable
 from penstock.testing.laws import record_of, reply_of
 
 PATH = ("a", "b")
@@ -255,7 +255,6 @@ def after_a_failure(
         await fail(store, file)
         await then(store, mine)
         assert not store.shared
-        await store.close()
 
     return heard(run, file)
 
@@ -324,6 +323,70 @@ def test_holds_go_on_when_the_disk_is_full(tmp_path: Path) -> None:
 
     (said,) = heard(run, tmp_path / "holds.db")
     assert "free some disk space" in said
+
+
+def test_who_finds_the_file_locked_waits_for_it(tmp_path: Path) -> None:
+    """Without stopping the event loop, on which the lock may be given back."""
+
+    async def run(file: Path, warn: Callable[[str], None]) -> None:
+        store = await SqliteHolds.at(file, warn=warn, patience=3600.0)
+        await store.open(PATH, Limits(nano=100), 0.0)
+        lock = sqlite3.connect(file, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(store.charge(PATH, Amounts(90)))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        lock.execute("ROLLBACK")
+        assert [alert.value for alert in await waiting] == [90]
+        lock.close()
+        await store.close()
+
+    assert heard(run, tmp_path / "holds.db") == []
+
+
+def test_many_who_lose_patience_say_it_once(tmp_path: Path) -> None:
+    async def run(file: Path, warn: Callable[[str], None]) -> None:
+        store = await SqliteHolds.at(file, warn=warn, patience=0.002)
+        await store.open(PATH, Limits(nano=100), 0.0)
+        lock = sqlite3.connect(file, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        await asyncio.gather(*(store.charge(PATH, Amounts(1)) for _ in range(20)))
+        account = await store.account(PATH)
+        assert account is not None
+        assert account.spent == Amounts(20)
+        lock.close()
+
+    assert len(heard(run, tmp_path / "holds.db")) == 1
+
+
+def test_a_database_in_memory_may_fail_too() -> None:
+    async def run() -> None:
+        said: list[str] = []
+        store = await SqliteReplies.at(None, warn=said.append)
+        await store.put("t", b"k", reply_of("x"), expires=10.0, now=0.0)
+        assert await store.get("t", b"k", now=0.0) == reply_of("x")
+        database = await Database.open(None, SCHEMA, warn=said.append)
+        assert not database.shared
+        with pytest.raises(Unusable):
+            await database.write(lambda connection: connection.execute("SELECT * FROM nowhere"))
+        with pytest.raises(Unusable):
+            await database.read(lambda connection: connection.execute("SELECT * FROM holds"))
+        assert len(said) == 1
+
+    asyncio.run(run())
+
+
+def test_a_reply_that_cannot_be_written_is_not_stored(tmp_path: Path) -> None:
+    """Nor is the one before it given in its place."""
+
+    async def run(file: Path, warn: Callable[[str], None]) -> None:
+        store = await SqliteReplies.at(file, warn=warn)
+        await store.put("t", b"k", reply_of("x"), expires=10.0, now=0.0)
+        await store.put("t", b"k", msgspec.structs.replace(reply_of("x"), text="\udc80"), expires=10.0, now=0.0)
+        assert await store.get("t", b"k", now=0.0) is None
+        await store.close()
+
+    assert heard(run, tmp_path / "replies.db") == []
 
 
 def test_replies_become_misses_when_the_file_breaks(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.values.test_call import BODIES, JSON
 
 from penstock.values import Call, Edit, Scope, identity
 from penstock.values.identity import BODY_OUT, CALL_IN, CALL_OUT, HEADERS_OUT
-from tests.values.test_call import BODIES, JSON
 
 
 def key(body: object, **fields: Any) -> bytes:
@@ -49,8 +49,14 @@ def test_any_change_of_any_field_changes_the_key(body: dict[str, Any], name: str
 @given(BODIES, st.data())
 def test_any_change_deep_inside_changes_the_key(body: dict[str, Any], data: st.DataObject) -> None:
     nested = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "extra": body}]}]}
-    other = data.draw(BODIES.filter(lambda other: msgspec.json.encode(other, order="sorted") != msgspec.json.encode(body, order="sorted")))
-    assert key(nested) != key({"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "extra": other}]}]})
+    other = data.draw(
+        BODIES.filter(
+            lambda other: msgspec.json.encode(other, order="sorted") != msgspec.json.encode(body, order="sorted")
+        )
+    )
+    assert key(nested) != key(
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "extra": other}]}]}
+    )
 
 
 @pytest.mark.parametrize(("one", "two"), [(1, 1.0), (1, True), ("1", 1), (10**30, 10**30 + 1), (None, ""), ([], {})])
@@ -69,7 +75,9 @@ def test_fields_of_the_call() -> None:
     assert base != key({"model": "m"}, provider="q")
     assert base != key({"model": "m"}, origin="https://other.example/v1")
     assert base == key({"model": "m"}, scope=Scope("t", "s"), fresh=True, reuse="always", deadline=1.0, credential="k")
-    assert base != identity(Call.parse(b'{"model":"m"}', dialect="openai", provider="p").edited(Edit("x", ("y",), "set", 1)))
+    assert base != identity(
+        Call.parse(b'{"model":"m"}', dialect="openai", provider="p").edited(Edit("x", ("y",), "set", 1))
+    )
 
 
 def test_headers_that_change_behaviour_are_in_and_those_of_the_transport_are_out() -> None:

@@ -12,7 +12,15 @@ from penstock.values import NANO, Money, parse_money
 
 @pytest.mark.parametrize(
     ("text", "nano"),
-    [("$2.00", 2 * NANO), ("2", 2 * NANO), (" 5c ", 50_000_000), ("0.25 USD", 250_000_000), (".5$", NANO // 2), ("$0", 0), ("$ 1", NANO)],
+    [
+        ("$2.00", 2 * NANO),
+        ("2", 2 * NANO),
+        (" 5c ", 50_000_000),
+        ("0.25 USD", 250_000_000),
+        (".5$", NANO // 2),
+        ("$0", 0),
+        ("$ 1", NANO),
+    ],
 )
 def test_amounts_as_people_write_them(text: str, nano: int) -> None:
     assert parse_money(text) == nano

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import given
+from tests.values.test_call import BODIES, JSON
 
 from penstock.values import Segment, Stability, segments
-from tests.values.test_call import BODIES, JSON
 
 
 def found(body: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -19,7 +19,10 @@ def test_chat_completions() -> None:
         "model": "m",
         "messages": [
             {"role": "developer", "content": "rules"},
-            {"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "u"}}]},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "u"}}],
+            },
             {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}], "refusal": None},
             {"role": "tool", "tool_call_id": "1", "content": "42"},
             {"role": "user", "content": "so?"},
@@ -82,10 +85,15 @@ def test_messages() -> None:
 
 
 def test_other_shapes() -> None:
-    assert found({"input": "hello", "instructions": "be kind"}) == [("system", "text", "be kind"), ("user", "text", "hello")]
+    assert found({"input": "hello", "instructions": "be kind"}) == [
+        ("system", "text", "be kind"),
+        ("user", "text", "hello"),
+    ]
     assert found({"messages": ["loose"]}) == [("", "other", '"loose"')]
     assert found({"messages": [{"role": 5, "content": 7}]}) == [("", "other", "7")]
-    assert found({"messages": [{"role": "user", "content": [{"type": "refusal", "refusal": "no"}]}]}) == [("user", "text", "no")]
+    assert found({"messages": [{"role": "user", "content": [{"type": "refusal", "refusal": "no"}]}]}) == [
+        ("user", "text", "no")
+    ]
 
 
 def at(body: Any, segment: Segment) -> Any:

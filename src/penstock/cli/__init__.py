@@ -41,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((argument for argument in arguments if argument in COMMANDS), None)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
-            name, help=summary, description=summary.capitalize() + ".", formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=summary,
+            description=summary.capitalize() + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:
             import_module(f"penstock.cli.{name}").arguments(command)

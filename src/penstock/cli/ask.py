@@ -42,7 +42,11 @@ def run(options: argparse.Namespace) -> int:
 
 async def _run(options: argparse.Namespace) -> int:
     opened = open(
-        provider=options.provider, budget=options.budget, scope=options.scope, model=options.model, config=options.config
+        provider=options.provider,
+        budget=options.budget,
+        scope=options.scope,
+        model=options.model,
+        config=options.config,
     )
     async with opened as lm:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from penstock.cli.run import say
@@ -13,8 +13,8 @@ __all__ = ["shown"]
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A callable that shows `Progress` on standard error until the context ends. ``quiet`` shows it on a terminal only."""
+def shown(*, quiet: bool) -> Generator[Callable[[Progress], None]]:
+    """A callable that shows `Progress` on standard error until the context ends; ``quiet``: on a terminal only."""
     if not sys.stderr.isatty():
         yield (lambda _: None) if quiet else _lines()
         return

@@ -15,6 +15,7 @@ from penstock.config import home
 from penstock.errors import BadInput
 from penstock.stores.records import CallRecord, SqliteRecords
 from penstock.values import Money
+from penstock.values.shape import mapping
 
 __all__ = ["arguments", "run"]
 
@@ -87,5 +88,5 @@ def _money(nano: int | None) -> str:
 
 def _short(value: object) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {inner}" for name, inner in value.items() if inner) + "}"
+        return "{" + ", ".join(f"{name}: {inner}" for name, inner in mapping(value).items() if inner) + "}"
     return str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ async def open(
     fit: bool = False,
     home: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
-) -> AsyncIterator[LM]:
+) -> AsyncGenerator[LM]:
     """An `LM`, open until the context ends. Then calls under way are called off, and everything is settled and stored.
 
     ``provider`` is a name of ``penstock.toml``, ``openai``, ``anthropic`` or ``embedded``; absent: the first that there
@@ -51,7 +51,7 @@ async def open(
     >>> import asyncio, penstock
     >>> async def main():
     ...     async with penstock.open(provider="embedded") as lm:
-    ...         reply = await lm("Which one is late?", context="The bus is early.\\n\\nThe train is late.")
+    ...         reply = await lm("Which one is late?", context="The bus is early. The train is late.")
     ...         return reply.cost
     >>> asyncio.run(main())
     $0.00
@@ -96,7 +96,7 @@ class LM:
         context: str | None = None,
         files: Sequence[str | os.PathLike[str]] = (),
         after: Reply | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  the deadline of the call, not of this function
         reuse: Reuse = "auto",
         fresh: bool = False,
     ) -> Reply:
@@ -125,7 +125,13 @@ class LM:
         return await self.converse(prompt, context, after=after, **options)
 
     async def converse(
-        self, prompt: str, context: str | None = None, scope: Scope | None = None, *, after: Reply | None = None, **options: Any
+        self,
+        prompt: str,
+        context: str | None = None,
+        scope: Scope | None = None,
+        *,
+        after: Reply | None = None,
+        **options: Any,
     ) -> Reply:
         """One call and its answer; ``scope`` places a sub-call below this `LM`'s own."""
         messages = conversation(prompt, context, after)
@@ -142,7 +148,7 @@ class LM:
         system: str | None = None,
         context: str | None = None,
         after: Reply | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  as above
         reuse: Reuse = "auto",
         fresh: bool = False,
     ) -> AsyncGenerator[str]:
@@ -174,7 +180,7 @@ class LM:
         return self.runtime.receipts.total(self.scope.session)
 
     def http_client(self) -> httpx2.AsyncClient:
-        """An HTTP client for the official SDKs' async clients: their requests run through this engine, without a server.
+        """An HTTP client for the official SDKs' async clients: requests run through this engine, without a server.
 
         ``AsyncOpenAI(http_client=lm.http_client(), api_key="unused")``; ``base_url`` may stay as it is. Needs the
         package of either SDK, which brings ``httpx2``.
@@ -223,7 +229,7 @@ class LM:
 
 
 def conversation(prompt: str, context: str | None, after: Reply | None) -> tuple[Mapping[str, Any], ...]:
-    """The messages of a call: what was said before, then the context and the prompt. Raises `BadInput` without a prompt."""
+    """What was said before, then the context and the prompt. Raises `BadInput` when the prompt is empty."""
     if not prompt.strip():
         raise BadInput("the question is empty", mend="ask something")
     said = after.messages if after is not None else ()

@@ -33,15 +33,21 @@ PART_TOKENS = 60_000
 SLACK = 1.5
 """How many tokens of an unfamiliar model one token of ours may be: the same bound that holds are made with."""
 
-DIRECT = """Answer the question at the end from the files before it, and from nothing else. Lines are numbered. Support \
-every claim with a citation in the form path:line. If the files do not hold the answer, say so."""
+DIRECT = (
+    "Answer the question at the end from the files before it, and from nothing else. Lines are numbered. Support every "
+    "claim with a citation in the form path:line. If the files do not hold the answer, say so."
+)
 
-NOTE = """The files are one part of several. Note everything in them that helps to answer the question at the end: quote \
-what matters, and give each note a citation in the form path:line. Lines are numbered. If nothing helps, reply with \
-exactly NOTHING."""
+NOTE = (
+    "The files are one part of several. Note everything in them that helps to answer the question at the end: quote what "
+    "matters, and give each note a citation in the form path:line. Lines are numbered. If nothing helps, reply with "
+    "exactly NOTHING."
+)
 
-COMBINE = """The notes were taken from the parts of a set of files. Answer the question at the end from them, and from \
-nothing else. Keep the citations in the form path:line. If the notes do not hold the answer, say so."""
+COMBINE = (
+    "The notes were taken from the parts of a set of files. Answer the question at the end from them, and from nothing "
+    "else. Keep the citations in the form path:line. If the notes do not hold the answer, say so."
+)
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -85,7 +91,9 @@ async def read(
     loaded = await asyncio.to_thread(load, [os.fspath(path) for path in paths])
     if not loaded.files:
         reasons = "; ".join(f"{skipped.path}: {skipped.reason}" for skipped in loaded.skipped[:3])
-        raise BadInput(f"there is nothing to read in {', '.join(map(str, paths))}", mend=reasons or "the folder is empty")
+        raise BadInput(
+            f"there is nothing to read in {', '.join(map(str, paths))}", mend=reasons or "the folder is empty"
+        )
     asking = _Asking(lm, question, context, options)
     parts = await asyncio.to_thread(asking.parts, loaded.files)
     if len(parts) == 1:
@@ -117,7 +125,9 @@ async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[P
         raise (known or failed).exceptions[0] from None
     notes = [task.result() for task in tasks]
     progress(Progress("combining", 0, 1))
-    found = [f"Notes from part {n}:\n{reply.text}" for n, reply in enumerate(notes, 1) if reply.text.strip() != "NOTHING"]
+    found = [
+        f"Notes from part {n}:\n{reply.text}" for n, reply in enumerate(notes, 1) if reply.text.strip() != "NOTHING"
+    ]
     answer = await asking.ask("\n\n".join(found) or "No part holds anything that helps.", COMBINE, "combine")
     return answer.including(notes)
 
@@ -165,10 +175,14 @@ class _Asking:
             options["system"] = "\n\n".join(filter(None, [options.get("system"), task]))
             options["max_tokens"] = max_tokens or options.get("max_tokens") or ANSWER_TOKENS
         scope: Scope = self._lm.scope.child(name)
-        return await self._lm.converse(self._question, "\n\n".join(filter(None, [self._context, text])), scope, **options)
+        return await self._lm.converse(
+            self._question, "\n\n".join(filter(None, [self._context, text])), scope, **options
+        )
 
 
 def _numbered(piece: Piece) -> Piece:
     """The piece with its line numbers written out: models cannot count lines."""
     lines = piece.text.split("\n")
-    return Piece(piece.path, "\n".join(f"{n}\t{line}" for n, line in enumerate(lines, piece.first_line)), piece.first_line)
+    return Piece(
+        piece.path, "\n".join(f"{n}\t{line}" for n, line in enumerate(lines, piece.first_line)), piece.first_line
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ class Portal:
             raise
 
     @contextmanager
-    def opened(self, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    def opened(self, context: AbstractAsyncContextManager[T]) -> Generator[T]:
         """An async context, entered and left on the loop."""
         value = self.call(_enter(context))
         try:
@@ -75,12 +75,12 @@ def open_sync(
     fit: bool = False,
     home: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
-) -> Iterator[SyncLM]:
+) -> Generator[SyncLM]:
     """`open` for code that is not async: a context that gives a `SyncLM`. It may be called from any thread.
 
     >>> import penstock
     >>> with penstock.open_sync(provider="embedded") as lm:
-    ...     lm("Which one is late?", context="The bus is early.\\n\\nThe train is late.").cost
+    ...     lm("Which one is late?", context="The bus is early. The train is late.").cost
     $0.00
     """
     with Portal() as portal:

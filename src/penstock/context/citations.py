@@ -40,16 +40,17 @@ def citations(text: str, known_paths: Iterable[str]) -> list[Citation]:
 
 def _endings(paths: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     """By the last word of its name: every way to end a path that means one file only, the longest first."""
+    known = list(paths)
     means: dict[str, set[str]] = {}
-    for path in paths:
+    for path in known:
         parts = path.split("/")
         for i in range(len(parts)):
             means.setdefault("/".join(parts[i:]), set()).add(path)
-        means[path] = {path}
+    means.update((path, {path}) for path in known)
     endings: dict[str, list[tuple[str, str]]] = {}
     for ending, meant in sorted(means.items(), key=lambda item: -len(item[0])):
-        if len(meant) == 1 and ending:
-            endings.setdefault(ending.split()[-1].rpartition("/")[2], []).append((ending, meant.copy().pop()))
+        if len(meant) == 1 and ending.strip():
+            endings.setdefault(ending.split()[-1].rpartition("/")[2], []).append((ending, next(iter(meant))))
     return endings
 
 

@@ -60,7 +60,7 @@ def load(paths: Sequence[str], *, max_bytes: int = MAX_BYTES, max_files: int = M
         if os.path.isdir(whole):
             reading.walk(whole)
         else:
-            reading.read(whole, os.stat(whole))
+            reading.read(whole, os.path.realpath(whole), os.stat(whole))
     by_path = sorted(reading.files.values(), key=lambda file: file.path)
     return Loaded(by_path, sorted(set(reading.skipped), key=lambda skipped: (skipped.path, skipped.reason)))
 
@@ -83,7 +83,8 @@ def _shown(path: str) -> str:
     """How a path is reported."""
     path = os.fsencode(path).decode("utf-8", "replace")
     here = os.getcwd()
-    inside = os.path.relpath(path, here) if path == here or path.startswith(here.rstrip(os.sep) + os.sep) else path
+    top = here.rstrip(os.sep) + os.sep
+    inside = "." if path == here else path.removeprefix(top)
     return inside.replace(os.sep, "/")
 
 
@@ -103,6 +104,7 @@ class _Reading:
         """Reads the files below a folder, without recursion: folders may be nested deeper than Python's stack."""
         from penstock.context.ignore import rules_above
 
+        real = os.path.realpath(root)
         waiting = [(root, rules_above(root))]
         while waiting:
             folder, above = waiting.pop()
@@ -119,18 +121,17 @@ class _Reading:
                 if entry.name in _VERSION_CONTROL or rules.ignores(entry.path, folder=is_folder):
                     continue
                 if entry.is_symlink():
-                    self.skip(entry.path, _link(entry.path, root))
+                    self.skip(entry.path, _link(entry.path, real))
                 elif not is_folder:
-                    self.read(entry.path, entry.stat(follow_symlinks=False))
+                    self.read(entry.path, real + entry.path[len(root) :], entry.stat(follow_symlinks=False))
                 elif not rules.git and (reason := _installed(entry)):
                     self.skip(entry.path, reason)
                 else:
                     folders.append(entry.path)
             waiting.extend((inner, rules) for inner in reversed(folders))
 
-    def read(self, path: str, status: os.stat_result) -> None:
-        """Reads one file, unless it was read before or there is a reason not to."""
-        real = os.path.realpath(path)
+    def read(self, path: str, real: str, status: os.stat_result) -> None:
+        """Reads one file, unless it was read before, under whatever path, or there is a reason not to."""
         if real in self.files:
             return
         if not stat.S_ISREG(status.st_mode):
@@ -167,11 +168,10 @@ def _installed(entry: os.DirEntry[str]) -> str:
     return _INSTALLED.get(entry.name, "")
 
 
-def _link(path: str, root: str) -> str:
+def _link(path: str, top: str) -> str:
     target = os.path.realpath(path)
     if not os.path.exists(target):
         return "a broken link"
-    top = os.path.realpath(root)
     if os.path.commonpath([top, target]) != top:
         return "a link that leaves the folder"
     return f"a link to {_shown(target)}"

@@ -5,7 +5,7 @@ No server is here: the in-process transport of the official SDKs and the gateway
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
@@ -17,6 +17,7 @@ from penstock.providers.dialects import dialect
 from penstock.providers.port import Dialect
 from penstock.ticket import Ticket
 from penstock.values import Call, Delta, Scope
+from penstock.values.shape import mapping
 
 __all__ = ["Request", "Response", "exchange"]
 
@@ -71,7 +72,7 @@ class Response(msgspec.Struct):
 @asynccontextmanager
 async def exchange(
     engine: Engine, request: Request, *, providers: Mapping[str, str], scope: Scope
-) -> AsyncIterator[Response]:
+) -> AsyncGenerator[Response]:
     """The response to a request; leaving the context before its last chunk calls the call off.
 
     ``providers`` names the provider of each dialect.
@@ -144,8 +145,7 @@ async def _relay(first: Delta, events: AsyncIterator[Delta], wire: Dialect, *, s
 
 def _usage_shown(call: Call) -> bool:
     """Whether the client asked for the usage event, which is always asked for upstream."""
-    options = call.body.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
+    return mapping(call.body.get("stream_options")).get("include_usage") is True
 
 
 def _ids(id: str) -> dict[str, str]:
@@ -164,7 +164,9 @@ def _refused(error: PenstockError, wire: Dialect, id: str) -> Response:
     """The upstream's own words where it spoke this format, else ours in the same shape. Tries are spent: no retry."""
     headers = {**_ids(id), "content-type": "application/json", "x-should-retry": "false"}
     if isinstance(error, ProviderError) and error.status >= 400 and error.body[:1] == b"{":
-        passed = {name: value for name, value in error.headers.items() if name.startswith(("retry-after", "x-ratelimit"))}
+        passed = {
+            name: value for name, value in error.headers.items() if name.startswith(("retry-after", "x-ratelimit"))
+        }
         return Response(error.status, {**headers, **passed}, error.body)
     status, body = wire.refusal(error, request_id=id)
     return Response(status, headers, body)

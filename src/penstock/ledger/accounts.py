@@ -154,7 +154,7 @@ def decide(path: Sequence[Account], want: Amounts, *, now: float) -> Verdict:
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """A budget is nearly used. The thresholds are those of SPEC-05: 80% of the money, 75% of the tokens, 2 calls left."""
+    """A budget is nearly used: 80% of the money or 75% of the tokens are spent, or 2 calls are left."""
 
     level: Literal["warning", "critical"]
     message: str
@@ -173,7 +173,7 @@ _CALLS_LEFT = 2
 
 
 def alerts(before: Account, after: Account) -> list[Alert]:
-    """The alerts that settling from ``before`` to ``after`` sets off: each threshold speaks once, when it is crossed."""
+    """What settling from ``before`` to ``after`` sets off: each threshold speaks once, when it is crossed."""
     found: list[Alert] = []
     for dimension in DIMENSIONS:
         limit = after.limits.of(dimension)
@@ -187,9 +187,21 @@ def alerts(before: Account, after: Account) -> list[Alert]:
         was: int = getattr(before.spent, dimension)
         value: int = getattr(after.spent, dimension)
         if was < limit <= value:
-            found.append(Alert("critical", f"{_say(dimension, value)} of {_say(dimension, limit)} used: nothing is left", dimension, value, limit))
+            found.append(
+                Alert(
+                    "critical",
+                    f"{_say(dimension, value)} of {_say(dimension, limit)} used: nothing is left",
+                    dimension,
+                    value,
+                    limit,
+                )
+            )
         elif was < threshold <= value:
-            found.append(Alert("warning", f"{_say(dimension, value)} of {_say(dimension, limit)} used", dimension, value, threshold))
+            found.append(
+                Alert(
+                    "warning", f"{_say(dimension, value)} of {_say(dimension, limit)} used", dimension, value, threshold
+                )
+            )
     return found
 
 

@@ -90,5 +90,8 @@ def processing_of(call: Call) -> Processing:
     """
     if call.body.get("speed") == "fast":
         return "fast"
-    tier = call.body.get("service_tier")
-    return tier if tier in {"flex", "priority", "fast"} else "standard"
+    match call.body.get("service_tier"):
+        case "flex" | "priority" | "fast" as tier:
+            return tier
+        case _:
+            return "standard"

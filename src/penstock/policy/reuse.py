@@ -12,8 +12,8 @@ TTL_SECONDS = 3600.0
 """How long a stored reply may answer: the shortest of the times that the query types will get (research: 1 h)."""
 
 _COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use", "function_call"})
-"""The ends after which an answer is whole. ``length``, ``max_tokens``, ``content_filter``, ``refusal`` and ``pause_turn``
-are not: asking again may bring more."""
+"""The ends after which an answer is whole. After ``length``, ``max_tokens``, ``content_filter``, ``refusal`` or
+``pause_turn`` asking again may bring more."""
 
 
 class Eligible(msgspec.Struct, frozen=True):

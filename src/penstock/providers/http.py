@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -181,7 +181,7 @@ class HttpProvider:
         return self._exchange(call, billed)
 
     @asynccontextmanager
-    async def _exchange(self, call: Call, billed: Billed) -> AsyncIterator[Answer]:
+    async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
         headers = self._headers(call)
         body = self._wire.ask_usage(call)
         gate = self._gates.of(self._name, call.model)

@@ -158,17 +158,22 @@ def _spans(lines: list[str], named: dict[int, str], masked: set[int]) -> Iterato
             open_.pop().end = number if comment < 0 else comment
         comment = -1
         if number in named and len(open_) < DEEPEST:
-            open_.append(Entry(_above(lines, number), number, len(lines), column, named[number]))
+            open_.append(Entry(_above(lines, number, column), number, len(lines), column, named[number]))
             yield open_[-1]
     for entry in open_:
         entry.end = len(lines) if comment < 0 else comment
 
 
-def _above(lines: list[str], number: int) -> int:
-    """Where the decorators and the comment right above a definition begin."""
+def _above(lines: list[str], number: int, column: int) -> int:
+    """Where the decorators and the comment right above a definition begin; a decorator may take several lines."""
     least = max(0, number - CODE_COMMENT)
-    while number > least and lines[number - 1].lstrip().startswith(_ABOVE):
-        number -= 1
+    at = number
+    while at > least and (content := lines[at - 1].strip()):
+        at -= 1
+        if content.startswith(_ABOVE):
+            number = at
+        elif lines[at][: column + 1].strip() and not content.startswith(_CLOSES):
+            break
     return number
 
 

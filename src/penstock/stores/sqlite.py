@@ -115,14 +115,16 @@ class Database:
 
     def close(self) -> None:
         """Give the file back. The last to do so folds the write-ahead log into it."""
-        self._gone = True
         self._connection.close()
 
     async def _patiently(self, attempt: Callable[[], _T]) -> _T:
-        if self._gone:
-            raise Unusable
+        def unless_gone() -> _T:
+            if self._gone:  # while this one slept, another may have given up
+                raise Unusable
+            return attempt()
+
         try:
-            return await _retry(attempt, self._patience)
+            return await _retry(unless_gone, self._patience)
         except sqlite3.DatabaseError as error:
             if not _is_environment(error):
                 raise
@@ -131,8 +133,7 @@ class Database:
 
     def _give_up(self, error: sqlite3.DatabaseError) -> None:
         """From here on this run does without the file; a damaged one is out of the way of the next."""
-        if self._gone:
-            return
+        self._gone = True
         self.close()
         path = self._path
         if path is None:

@@ -91,6 +91,7 @@ class RepliesLaws(ABC):
 
     def test_what_is_used_stays(self) -> None:
         """The least recently used go first."""
+        bound = 256 << 10
 
         async def law(store: Replies) -> None:
             reply = reply_of(_noise(3000))
@@ -98,10 +99,11 @@ class RepliesLaws(ABC):
             for now in range(1, 200):
                 await store.put("a", now.to_bytes(16, "big"), reply, expires=1e9, now=now)
                 assert await store.get("a", b"used", now=now) == reply
+                assert await store.size() <= bound
             assert await store.get("a", (1).to_bytes(16, "big"), now=200) is None
             assert await store.get("a", (199).to_bytes(16, "big"), now=200) == reply
 
-        self._obeys(law, max_bytes=256 << 10)
+        self._obeys(law, max_bytes=bound)
 
     def test_what_would_take_most_of_the_room_is_not_stored(self) -> None:
         """And what was there under its key is not served in its place."""

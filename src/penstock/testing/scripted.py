@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -136,7 +136,7 @@ class ScriptedProvider:
             return [msgspec.json.encode(reaction)]
         return events(question, plan, self._count) if question.stream else [body(question, plan, self._count)]
 
-    async def _chunks(self, parts: list[bytes], plan: Plan, course: _Course) -> AsyncIterator[bytes]:
+    async def _chunks(self, parts: list[bytes], plan: Plan, course: _Course) -> AsyncGenerator[bytes]:
         left = whole = sum(map(len, parts))
         if plan.cut_after is not None:
             left = plan.cut_after

@@ -15,6 +15,7 @@ import msgspec
 from penstock.errors import BadInput
 from penstock.values.scope import Scope
 from penstock.values.segments import Path, Segment, segments
+from penstock.values.shape import entries, mapping
 
 __all__ = ["Call", "Edit", "Reuse", "Undo"]
 
@@ -75,7 +76,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     credential: str = ""
     """The client's own key, handed on to the upstream. Never stored, never shown."""
     charged_to: str = ""
-    """The mechanism on whose behalf this call is made: what it costs is that mechanism's loss. Empty: the user asked."""
+    """The mechanism that this call is made for: what it costs is that mechanism's loss. Empty: the user asked."""
 
     @classmethod
     def parse(cls, raw: bytes, *, dialect: str, provider: str, **fields: Any) -> Call:
@@ -92,7 +93,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"the request body is not JSON: {error}", mend="send a JSON object") from None
         if not isinstance(body, dict):
             raise BadInput("the request body is JSON but not an object", mend='send {"model": ..., "messages": [...]}')
-        return cls(dialect=dialect, provider=provider, raw=raw, body=body, **fields)
+        return cls(dialect=dialect, provider=provider, raw=raw, body=mapping(body), **fields)
 
     @property
     def model(self) -> str:
@@ -161,7 +162,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 def _apply(node: Any, path: Path, edit: Edit) -> Any:
     """The node with one edit below it applied; what the edit does not touch is shared, not copied."""
     head, rest = path[0], path[1:]
-    copy: Any = list(node) if isinstance(node, list) else dict(node)
+    copy: Any = entries(node).copy() if isinstance(node, list) else dict(node)
     if rest:
         copy[head] = _apply(copy[head], rest, edit)
     elif edit.op == "set":

@@ -60,11 +60,11 @@ def canonical(call: Call) -> bytes:
     """The bytes whose equality is the equality of calls."""
     body = {field: value for field, value in call.body.items() if field not in BODY_OUT}
     headers = sorted(
-        (name, value)
-        for name, value in call.headers
-        if name not in HEADERS_OUT and not name.startswith("x-stainless-")
+        (name, value) for name, value in call.headers if name not in HEADERS_OUT and not name.startswith("x-stainless-")
     )
-    return msgspec.json.encode([VERSION, call.dialect, call.provider, call.origin, headers, body], order="deterministic")
+    return msgspec.json.encode(
+        [VERSION, call.dialect, call.provider, call.origin, headers, body], order="deterministic"
+    )
 
 
 def identity(call: Call) -> bytes:

@@ -27,10 +27,7 @@ class Money(int):
 
     def __str__(self) -> str:
         amount = abs(int(self))
-        if amount == 0 or amount >= NANO:
-            decimals = 2
-        else:
-            decimals = max(4, min(9, 11 - len(str(amount))))
+        decimals = 2 if amount == 0 or amount >= NANO else max(4, min(9, 11 - len(str(amount))))
         unit = 10 ** (9 - decimals)
         whole, fraction = divmod((amount + unit // 2) // unit, 10**decimals)
         return f"{'-' if self < 0 else ''}${whole}.{fraction:0{decimals}d}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Any, TypeAlias
 
 import msgspec
 
+from penstock.values.shape import entries, mapping, text
+
 __all__ = ["Path", "Segment", "Stability", "segments"]
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the root of the body to a value: ``("messages", 0, "content")``."""
-
-Json: TypeAlias = Any
 
 
 class Stability(IntEnum):
@@ -55,7 +55,7 @@ _KINDS = {
 }
 
 
-def segments(body: dict[str, Json]) -> list[Segment]:
+def segments(body: Mapping[str, Any]) -> list[Segment]:
     """The segments of a request body in the order the provider reads them: tools, system, messages, the rest.
 
     Unknown blocks come as ``other`` with their JSON as text. A body of any shape is walked without an error.
@@ -63,77 +63,74 @@ def segments(body: dict[str, Json]) -> list[Segment]:
     return [*_tools(body), *_system(body), *_messages(body), *_parameters(body)]
 
 
-def _json(value: Json) -> str:
+def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _tools(body: dict[str, Json]) -> Iterator[Segment]:
-    tools = body.get("tools")
-    if isinstance(tools, list):
-        for i, tool in enumerate(tools):
-            yield Segment(("tools", i), "", "tool", _json(tool), Stability.TOOLS)
+def _tools(body: Mapping[str, Any]) -> Iterator[Segment]:
+    for i, tool in enumerate(entries(body.get("tools"))):
+        yield Segment(("tools", i), "", "tool", _json(tool), Stability.TOOLS)
 
 
-def _system(body: dict[str, Json]) -> Iterator[Segment]:
+def _system(body: Mapping[str, Any]) -> Iterator[Segment]:
     for name in ("system", "instructions"):
         if name in body:
             yield from _content((name,), "system", body[name], Stability.SYSTEM)
 
 
-def _messages(body: dict[str, Json]) -> Iterator[Segment]:
+def _messages(body: Mapping[str, Any]) -> Iterator[Segment]:
     for name in ("messages", "input"):
         messages = body.get(name)
         if isinstance(messages, str):
             yield Segment((name,), "user", "text", messages, Stability.QUERY)
-        elif isinstance(messages, list):
-            last = len(messages) - 1
-            for i, message in enumerate(messages):
-                yield from _message((name, i), message, Stability.QUERY if i == last else Stability.HISTORY)
+        last = len(entries(messages)) - 1
+        for i, message in enumerate(entries(messages)):
+            yield from _message((name, i), message, Stability.QUERY if i == last else Stability.HISTORY)
 
 
-def _message(path: Path, message: Json, stability: Stability) -> Iterator[Segment]:
-    if not isinstance(message, dict):
+def _message(path: Path, message: Any, stability: Stability) -> Iterator[Segment]:
+    fields = mapping(message)
+    if fields is not message:
         yield Segment(path, "", "other", _json(message), stability)
-        return
-    role = message.get("role")
-    role = role if isinstance(role, str) else ""
+    role = text(fields.get("role"))
     if role in _SYSTEM_ROLES:
         role, stability = "system", Stability.SYSTEM
     kind = "tool_result" if role in {"tool", "function"} else "text"
-    if "content" in message:
-        yield from _content((*path, "content"), role, message["content"], stability, kind)
-    for field, value in message.items():
+    if "content" in fields:
+        yield from _content((*path, "content"), role, fields["content"], stability, kind)
+    for field, value in fields.items():
         if field not in {"role", "content"} and value is not None:
             known = {"tool_calls": "tool_call", "function_call": "tool_call", "reasoning_content": "thinking"}
             yield Segment((*path, field), role, known.get(field, "other"), _json(value), stability)
 
 
-def _content(path: Path, role: str, content: Json, stability: Stability, kind: str = "text") -> Iterator[Segment]:
+def _content(path: Path, role: str, content: Any, stability: Stability, kind: str = "text") -> Iterator[Segment]:
     if isinstance(content, str):
         yield Segment(path, role, kind, content, stability)
     elif isinstance(content, list):
-        for i, block in enumerate(content):
+        for i, block in enumerate(entries(content)):
             yield from _block((*path, i), role, block, stability, kind)
     elif content is not None:
         yield Segment(path, role, "other", _json(content), stability)
 
 
-def _block(path: Path, role: str, block: Json, stability: Stability, kind: str) -> Iterator[Segment]:
-    shape = block.get("type") if isinstance(block, dict) else None
-    field = {"thinking": "thinking", "refusal": "refusal"}.get(shape or "", "text")
-    if shape in _TEXT_FIELDS and isinstance(block.get(field), str):
-        yield Segment((*path, field), role, kind if shape == "text" else _TEXT_FIELDS[shape], block[field], stability)
+def _block(path: Path, role: str, block: Any, stability: Stability, kind: str) -> Iterator[Segment]:
+    fields = mapping(block)
+    shape = text(fields.get("type"))
+    field = shape if shape in {"thinking", "refusal"} else "text"
+    if shape in _TEXT_FIELDS and isinstance(fields.get(field), str):
+        yield Segment((*path, field), role, kind if shape == "text" else _TEXT_FIELDS[shape], fields[field], stability)
     elif shape == "tool_result":
-        yield from _content((*path, "content"), role, block.get("content"), stability, "tool_result")
+        yield from _content((*path, "content"), role, fields.get("content"), stability, "tool_result")
     else:
-        yield Segment(path, role, _KINDS.get(shape or "", "other"), _json(block), stability)
+        yield Segment(path, role, _KINDS.get(shape, "other"), _json(block), stability)
 
 
 _PROMPT_FIELDS = frozenset({"tools", "system", "instructions", "messages", "input"})
 
 
-def _parameters(body: dict[str, Json]) -> Iterator[Segment]:
-    """Fields that carry text into the prompt without being messages: a response schema, legacy functions, unknown ones."""
+def _parameters(body: Mapping[str, Any]) -> Iterator[Segment]:
+    """Fields that carry text into the prompt without being messages: a response schema, functions, unknown ones."""
     for field, value in body.items():
         if field not in _PROMPT_FIELDS and isinstance(value, dict | list):
             yield Segment((field,), "", "other", _json(value), Stability.TOOLS)

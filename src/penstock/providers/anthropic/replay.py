@@ -55,7 +55,7 @@ def _start(message: Json) -> Json:
 
 def _end(message: Json) -> Json:
     delta = {name: message[name] for name in _LATE if name in message}
-    delta["stop_reason"] = message.get("stop_reason") or "end_turn"
+    delta["stop_reason"] = text(message.get("stop_reason")) or "end_turn"
     beside = {name: message[name] for name in _LATE_EVENT if message.get(name) is not None}
     usage = mapping(message.get("usage"))
     reported = {name: usage[name] for name in _LATE_USAGE if usage.get(name) is not None}

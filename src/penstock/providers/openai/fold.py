@@ -49,11 +49,11 @@ def _fold(chunks: Iterable[Json]) -> Json:
         for key, value in chunk.items():
             if key not in _STREAM_ONLY and (value or key not in fields):
                 fields[key] = value
-    if fields.get("usage", 0) is None:
-        del fields["usage"]
-    whole = [_settled_choice(choices[index]) for index in sorted(choices)]
+    usage = fields.pop("usage", None)
     head: Json = {"id": fields["id"]} if "id" in fields else {}
-    return {**head, "object": "chat.completion", **fields, "choices": whole}
+    whole = [_settled_choice(choices[index]) for index in sorted(choices)]
+    tail: Json = {"usage": usage} if usage else {}
+    return {**head, "object": "chat.completion", **fields, "choices": whole, **tail}
 
 
 def _add(choices: dict[int, Json], choice: Json) -> None:

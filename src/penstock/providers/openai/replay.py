@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.providers.shape import Json, encode, entries, mapping, objects
+from penstock.providers.shape import Json, encode, entries, mapping, objects, text
 
 __all__ = ["DONE", "framed", "replay"]
 
@@ -60,7 +60,7 @@ def _parts(choice: Json) -> Iterator[Json]:
         yield {"index": index, "delta": {key: _indexed(key, said[key])}, **spoken, "finish_reason": None}
     rest = {k: v for k, v in choice.items() if k not in {"index", "message", "finish_reason", "logprobs"}}
     last = quiet if "content" in said else logprobs
-    yield {"index": index, "delta": {}, **last, "finish_reason": choice.get("finish_reason") or "stop", **rest}
+    yield {"index": index, "delta": {}, **last, "finish_reason": text(choice.get("finish_reason")) or "stop", **rest}
 
 
 def _turn(key: str) -> int:
