@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from penstock.context import File, outside, parse, render
 
 TEXT = st.lists(
-    st.sampled_from(["</file>", "</file-1>", "<file path=\"a\">\n", "\n", "&quot;", "</file", "-1", '"', "x", "</file-2"]) | st.text(max_size=5)
+    st.sampled_from(["</file>", "</file-1>", '<file path="a">\n', "\n", "&quot;", "</file", "-1", '"', "x", "</file-2"])
+    | st.text(max_size=5)
 ).map("".join)
 FILES = st.lists(st.builds(File, st.text() | TEXT, TEXT, st.integers(1, 10**9)))
 

@@ -14,7 +14,9 @@ from penstock.errors import BadInput
 from penstock.meter import count
 
 WORDS = re.compile(r"\w+|\s|[^\w\s]")
-LINES = st.sampled_from(["def f(x):", "    return x", "", "class A:", "one two three " * 9, "x" * 90, "</file>", "# é", "\u2028"])
+LINES = st.sampled_from(
+    ["def f(x):", "    return x", "", "class A:", "one two three " * 9, "x" * 90, "</file>", "# é", "\u2028"]
+)
 TEXTS = st.lists(LINES, max_size=60).map("\n".join)
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from genai_prices.data import providers as official
 from genai_prices.data_snapshot import DataSnapshot
+from genai_prices.types import ModelInfo as OfficialModel
 from genai_prices.types import Provider as OfficialProvider
 
 from penstock.meter import Processing, Rates, price
@@ -69,6 +70,11 @@ def theirs(usage: Usage, model: str, provider: str, when: datetime, processing: 
     return int((found.total_price * NANO).quantize(Decimal(1), ROUND_HALF_UP))
 
 
+def some(home: OfficialProvider) -> list[OfficialModel]:
+    """All models of a provider; of a very long list every sixth."""
+    return home.models[:: 6 if len(home.models) > 300 else 1]
+
+
 SNAPSHOT = DataSnapshot(providers=official, from_auto_update=False)
 
 
@@ -85,7 +91,7 @@ def named(model: str, provider: str, when: datetime) -> set[str]:
 def test_every_model_costs_what_the_catalogue_says(home: OfficialProvider) -> None:
     """To the nano-dollar, for all that its own arithmetic covers."""
     compared = 0
-    for entry in home.models:
+    for entry in some(home):
         for when in TIMES:
             rates = catalogue_rates(entry.id, home.id, when)
             if rates is None:
@@ -140,7 +146,7 @@ def test_what_is_missing_is_never_cheap() -> None:
 
 @pytest.mark.parametrize("home", official, ids=lambda home: home.id)
 def test_every_name_is_found_where_the_catalogue_finds_it(home: OfficialProvider) -> None:
-    for entry in home.models:
+    for entry in some(home):
         for model in (entry.id, entry.id.upper(), f"{entry.id}-20251231", f"{entry.id}-2024-08-06"):
             try:
                 where, what = SNAPSHOT.find_provider_model(model, None, home.id, None)

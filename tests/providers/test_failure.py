@@ -13,6 +13,7 @@ from penstock.errors import (
     BadInput,
     BrokenReply,
     BudgetExceeded,
+    Cancelled,
     ConfigError,
     DeadlineExceeded,
     KeyRefused,
@@ -158,6 +159,7 @@ TOLD: list[tuple[PenstockError, int, str]] = [
     (BrokenReply("m", status=529), 502, "broken_reply"),
     (ProviderError("m"), 502, "provider_error"),
     (DeadlineExceeded("m"), 504, "deadline_exceeded"),
+    (Cancelled("m"), 499, "cancelled"),
     (PenstockError("m"), 500, "internal_error"),
 ]
 

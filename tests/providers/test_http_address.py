@@ -31,7 +31,9 @@ def test_where_a_path_lies(base: str, dialect: str, full: str) -> None:
     assert endpoint(base, dialect, CHAT if dialect == "openai" else "messages") == URL(full)
 
 
-@pytest.mark.parametrize("base", ["", "localhost:8080", "ftp://h.example", "http://", "http://[::1", "api.openai.com/v1"])
+@pytest.mark.parametrize(
+    "base", ["", "localhost:8080", "ftp://h.example", "http://", "http://[::1", "api.openai.com/v1"]
+)
 def test_what_is_no_address(base: str) -> None:
     with pytest.raises(ConfigError, match="is not an address"):
         endpoint(base, "openai", CHAT)
@@ -43,7 +45,9 @@ def test_no_password_in_an_address() -> None:
     assert "hunter2" not in str(told.value)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "vllm", "box.local", "a.internal"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "vllm", "box.local", "a.internal"]
+)
 def test_hosts_that_are_near(host: str) -> None:
     assert is_private(host)
 

@@ -16,7 +16,6 @@ import aiohttp
 import msgspec
 import pytest
 
-from penstock.clock import SystemClock
 from penstock.errors import (
     BrokenReply,
     DeadlineExceeded,
@@ -72,7 +71,9 @@ async def passing(clock: FakeClock) -> AsyncIterator[None]:
         ticker.cancel()
 
 
-@pytest.mark.parametrize("first", [Plan(status=status) for status in (408, 409, 429, 500, 502, 529)] + [Plan(drop=True)])
+@pytest.mark.parametrize(
+    "first", [Plan(status=status) for status in (408, 409, 429, 500, 502, 529)] + [Plan(drop=True)]
+)
 def test_what_may_pass_is_tried_again(first: Plan) -> None:
     async def main() -> None:
         clock = FakeClock()
@@ -149,24 +150,23 @@ def test_an_outage_is_not_fed() -> None:
 
 def test_the_gate_shrinks_on_refusals_and_bounds_what_is_on_the_wire() -> None:
     async def main() -> None:
-        clock = FakeClock()
-        gates = Gates(clock, start=4)
+        clock, far = FakeClock(), FakeClock()
+        gates = Gates(clock, start=4, most=4)
         gate = gates.of("p", "m")
-        most = 0
-
-        def script(_: object) -> Plan:
-            nonlocal most
-            most = max(most, up.in_flight + 1)
-            return Plan("ok", latency=0.001)
-
-        async with Upstream(script) as up, provider(up.url, clock=clock, gates=gates, policy=ONCE) as to:
-            await asyncio.gather(*(whole(to, ask()) for _ in range(3)))
-            assert 2 <= most <= 4
+        async with (
+            Upstream(Plan("ok", latency=1), clock=far) as up,
+            provider(up.url, clock=clock, gates=gates, policy=ONCE) as to,
+        ):
+            calls = asyncio.gather(*(whole(to, ask()) for _ in range(10)))
+            await far.asleep(4)
+            assert (up.in_flight, gate.in_flight, gate.waiting) == (4, 4, 6)
+            async with passing(far):
+                await calls
+            assert up.connections == 4
             up.reply = Plan(status=429)
             with pytest.raises(Overloaded):
                 await whole(to, ask())
-            assert gate.limit == 2
-            assert gate.in_flight == 0
+            assert (gate.limit, gate.in_flight) == (2, 0)
 
     asyncio.run(main())
 
@@ -409,12 +409,32 @@ def test_an_upstream_that_falls_silent() -> None:
 
 def test_messages_are_one_line_and_hold_no_key() -> None:
     async def main() -> None:
-        answers = [Plan("sk-ours\nis\nwrong", status=401), Plan(status=400), Plan(status=302), Plan(body=b"", status=404)]
-        async with Upstream(answers) as up, provider(up.url, clock=SystemClock()) as to:
-            for _ in answers:
+        plans = [
+            Plan("sk-ours\nis\nwrong", status=401),
+            Plan("sk-ours?", status=400),
+            Plan(status=302),
+            Plan(body=b"", status=404),
+        ]
+        async with Upstream(plans) as up, provider(up.url) as to:
+            for _ in plans:
                 with pytest.raises(PenstockError) as told:
                     await whole(to, ask())
                 assert "\n" not in str(told.value)
                 assert "sk-ours" not in str(told.value)
+                assert b"sk-ours" not in getattr(told.value, "body", b"")
+
+    asyncio.run(main())
+
+
+def test_whose_key_was_refused_is_told() -> None:
+    async def main() -> None:
+        async with Upstream(key="another") as up, provider(up.url, key_env="P_API_KEY") as to:
+            with pytest.raises(KeyRefused, match=r"\(check P_API_KEY\)"):
+                await whole(to, ask())
+            with pytest.raises(KeyRefused, match=r"\(check the key that you send\)"):
+                await whole(to, ask(credential="sk-theirs"))
+        async with Upstream(key="another") as up, provider(up.url) as to:
+            with pytest.raises(KeyRefused, match=r"\(check its api_key\)"):
+                await whole(to, ask())
 
     asyncio.run(main())

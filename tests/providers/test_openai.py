@@ -9,6 +9,7 @@ from openai_shapes import anything
 
 from penstock.errors import BrokenReply
 from penstock.providers.openai import OpenAI, ask_usage, hide_usage, usage_of
+from penstock.providers.shape import encode
 from penstock.values import Call, Usage
 
 WIRE = OpenAI()
@@ -151,6 +152,24 @@ def test_an_error_where_an_answer_should_be(body: dict[str, Any], status: int, s
         assert raised.value.status == status
         assert says in str(raised.value)
         assert json.loads(raised.value.body) == body
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    assert WIRE.reply(stream({"error": None, **delta(content="a")}, {"error": None, **STOP}), streamed=True).text == "a"
+
+
+def test_what_cannot_be_folded_for_depth_is_broken() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(600):
+        deep = {"a": deep}
+    raw = stream(delta(x_deep=deep), delta(x_deep=deep), STOP)
+    reply = WIRE.reply(raw, streamed=True)
+    with pytest.raises(BrokenReply, match="nested too deep"):
+        WIRE.body(reply)
+    for _ in range(2000):
+        deep = {"a": deep}
+    with pytest.raises(BrokenReply, match="nested too deep"):
+        encode(deep)
 
 
 def test_an_event_named_error_is_one() -> None:

@@ -75,7 +75,9 @@ def test_a_definition_has_its_decorators_and_the_comment_above() -> None:
 
 
 def test_strings_and_comments_define_nothing() -> None:
-    text = "x = '''\ndef no(): pass\n'''\n# def no(): pass\ny = 'it''s'\nclass Yes:\n    z = \"\"\"\nunclosed def no()\\"
+    text = (
+        "x = '''\ndef no(): pass\n'''\n# def no(): pass\ny = 'it''s'\nclass Yes:\n    z = \"\"\"\nunclosed def no()\\"
+    )
     assert [entry.name for entry in flat(entries("a.py", text))] == ["Yes"]
 
 
@@ -209,7 +211,12 @@ def test_headings_of_restructured_text() -> None:
     too short
     ---
     """
-    assert [name for *_, name in spans("a.rst", text)] == ["Title", "Title > Part", "Title > Part > Inner", "Title > Other"]
+    assert [name for *_, name in spans("a.rst", text)] == [
+        "Title",
+        "Title > Part",
+        "Title > Part > Inner",
+        "Title > Other",
+    ]
 
 
 def test_tables_of_settings() -> None:

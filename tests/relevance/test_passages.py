@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.message
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,9 @@ from hypothesis import strategies as st
 from penstock.relevance.passages import CODE_SIZE, PROSE_SIZE, passages
 
 PATHS = ["a.py", "a.js", "a.md", "a.rst", "a.toml", "a.txt", "LICENSE", ""]
-LINES = st.sampled_from(
-    ["def f():", "    def g(self):", "class A:", "    x = 1", '    """Doc."""', "'''", "# One", "=====", "", "}", "f() {"]
-    + ["text " * 40, "x" * 5000, "@d", "  // c", "\tfn f()", "else:", "[a]", "```", "\r", "/*", "*/"]
-)
+CODE = ["def f():", "    def g(self):", "class A:", "    x = 1", '    """Doc."""', "'''", "}", "f() {", "@d", "  // c"]
+PROSE = ["# One", "=====", "", "text " * 40, "x" * 5000, "[a]", "```", "\r", "/*", "*/", "\tfn f()", "else:"]
+LINES = st.sampled_from([*CODE, *PROSE])
 TEXTS = st.one_of(st.text(), st.lists(LINES, max_size=120).map("\n".join))
 
 
@@ -23,7 +23,7 @@ TEXTS = st.one_of(st.text(), st.lists(LINES, max_size=120).map("\n".join))
 def test_passages_are_the_whole_text(path: str, text: str) -> None:
     found = passages(path, text)
     assert "".join(text[p.start : p.end] for p in found) == text
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert before.end == after.start
     for passage in found:
         assert passage.first == text.count("\n", 0, passage.start) + 1

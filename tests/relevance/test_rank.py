@@ -12,7 +12,9 @@ from penstock.relevance import rank as ranking
 from penstock.relevance.rank import SPLIT_AT_MOST
 
 USE = "def {0}(request):\n    token = request.token\n    check_token(token)\n    return token\n"
-DEFINITION = 'def check_token(token):\n    """Check a session token."""\n    if not token.valid:\n        raise Refused\n'
+DEFINITION = (
+    'def check_token(token):\n    """Check a session token."""\n    if not token.valid:\n        raise Refused\n'
+)
 
 
 def paths(question: str, *documents: Document, limit: int = 5) -> list[str]:
@@ -49,13 +51,18 @@ def test_nothing_is_found_where_nothing_is_said() -> None:
 
 def test_tests_and_copies_stand_behind_unless_they_are_asked_for() -> None:
     code = "def gate_opens():\n    gate = 1\n    return gate\n"
-    inner, outer = Document("tests/gate.py", code), Document("src/gate.py", code + "\n# a gate of another kind\nx = 1\n")
+    inner, outer = (
+        Document("tests/gate.py", code),
+        Document("src/gate.py", code + "\n# a gate of another kind\nx = 1\n"),
+    )
     assert paths("Where does the gate open?", inner, outer)[0] == "src/gate.py"
     assert paths("Which tests open the gate?", inner, outer)[0] == "tests/gate.py"
 
 
 def test_copies_are_told_once() -> None:
-    assert paths("gate", Document("a.py", DEFINITION + "gate = 1\n"), Document("b.py", DEFINITION + "gate = 1\n")) == ["a.py"]
+    assert paths("gate", Document("a.py", DEFINITION + "gate = 1\n"), Document("b.py", DEFINITION + "gate = 1\n")) == [
+        "a.py"
+    ]
 
 
 def test_a_long_function_is_cited_once() -> None:
@@ -76,7 +83,9 @@ def test_one_document_larger_than_all_that_is_cut_is_cut_all_the_same() -> None:
     assert rank("postman", [Document("a.txt", text)])[0].best_line == text.count("\n")
 
 
-@given(st.text(), st.lists(st.tuples(st.sampled_from(["a.py", "b.md", "c.js"]), st.text()), max_size=4), st.integers(0, 6))
+@given(
+    st.text(), st.lists(st.tuples(st.sampled_from(["a.py", "b.md", "c.js"]), st.text()), max_size=4), st.integers(0, 6)
+)
 def test_any_question_and_any_text_do(question: str, texts: list[tuple[str, str]], limit: int) -> None:
     documents = [Document(path, text) for path, text in texts]
     hits = rank(question, documents, limit)

@@ -30,12 +30,9 @@ CITED = 5
 @pytest.fixture(scope="module")
 def corpus() -> list[Document]:
     """The sources of three packages of the running interpreter."""
-    found: list[Document] = []
-    for package in (json, http, email):
-        root = Path(str(package.__file__)).parent
-        for path in sorted(root.rglob("*.py")):
-            found.append(Document(f"{root.name}/{path.relative_to(root).as_posix()}", path.read_text("utf-8")))
-    return found
+    roots = [Path(str(package.__file__)).parent for package in (json, http, email)]
+    paths = [(root.parent, path) for root in roots for path in sorted(root.rglob("*.py"))]
+    return [Document(path.relative_to(library).as_posix(), path.read_text("utf-8")) for library, path in paths]
 
 
 def test_the_right_file_is_cited(corpus: list[Document]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import cast
 
 import msgspec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -95,4 +96,5 @@ def _pattern(line: str) -> list[tuple[re.Pattern[str], bool]]:
         pattern = GitIgnoreSpecPattern(line)
     except ValueError:
         return []
-    return [] if pattern.regex is None or pattern.include is None else [(pattern.regex, pattern.include)]
+    regex = cast("re.Pattern[str] | None", pattern.regex)  # pyright: ignore[reportUnknownMemberType]
+    return [] if regex is None or pattern.include is None else [(regex, pattern.include)]

@@ -82,6 +82,9 @@ class PriceBook:
         return cheaper or standard
 
 
+_TIERS: tuple[Processing, ...] = ("flex", "priority", "fast")
+
+
 def processing_of(call: Call) -> Processing:
     """How a call asks to be processed: OpenAI's ``service_tier``, Anthropic's ``speed``. A batch is known by its lane.
 
@@ -90,8 +93,5 @@ def processing_of(call: Call) -> Processing:
     """
     if call.body.get("speed") == "fast":
         return "fast"
-    match call.body.get("service_tier"):
-        case "flex" | "priority" | "fast" as tier:
-            return tier
-        case _:
-            return "standard"
+    tier = call.body.get("service_tier")
+    return next((known for known in _TIERS if known == tier), "standard")

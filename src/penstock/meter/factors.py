@@ -7,6 +7,7 @@ and follow what the providers report.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import ceil
 
 import msgspec
@@ -130,5 +131,6 @@ def _frame(family: str, tally: Tally, which: int) -> int:
     return _MESSAGE * tally.messages + _BEGIN + (_prior(family).tools[which] if tally.tool else 0)
 
 
+@lru_cache(maxsize=1024)
 def _prior(family: str) -> _Prior:
     return next(prior for pattern, prior in _PRIORS if re.match(pattern, family))

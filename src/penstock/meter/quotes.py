@@ -75,9 +75,14 @@ def quote(
     estimate, bound = factors.estimate(name, weights), factors.bound(name, weights)
     most = _most(call, window or FALLBACK_WINDOW, estimate)
     output = most * call.answers
-    shape = Quote(
-        worst_nano=0,
-        floor_nano=0,
+    worst = floor = input_rate = output_rate = 0
+    if rates is not None:
+        input_rate, output_rate = _dearest(call, rates, bound)
+        worst = _round(bound * input_rate + output * output_rate) + rates.per_call
+        floor = _round(estimate * rates.at(estimate).input) + rates.per_call
+    return Quote(
+        worst_nano=worst,
+        floor_nano=floor,
         input_bound=bound,
         input_estimate=estimate,
         output_bound=output,
@@ -85,18 +90,10 @@ def quote(
         answers=call.answers,
         unpriced=rates is None,
         unbounded=_unbounded(call, rates),
-        tally=weights,
-    )
-    if rates is None:
-        return shape
-    input_rate, output_rate = _dearest(call, rates, bound)
-    return msgspec.structs.replace(
-        shape,
-        worst_nano=_round(bound * input_rate + output * output_rate) + rates.per_call,
-        floor_nano=_round(estimate * rates.at(estimate).input) + rates.per_call,
         input_rate=input_rate,
         output_rate=output_rate,
-        per_call=rates.per_call,
+        per_call=0 if rates is None else rates.per_call,
+        tally=weights,
     )
 
 

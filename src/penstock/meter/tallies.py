@@ -83,8 +83,8 @@ def _messages(body: Mapping[str, Any]) -> int:
     return number + sum(field in body for field in ("system", "instructions"))
 
 
-_SIGNS = "{}()[];=<>_/\\|#"
-_LOOK = 512
+_SIGNS = "{}();=<>_/"
+_LOOK = 256
 """Characters of a text that are looked at to tell code from prose."""
 
 
@@ -97,7 +97,7 @@ def _kind(segment: Segment) -> Kind:
     if start[:1] in {"{", "["}:
         return "json"
     signs = sum(map(start.count, _SIGNS))
-    return "code" if signs * 20 > len(start) else "text"
+    return "code" if signs * 25 > len(start) else "text"
 
 
 _PAGES = 600

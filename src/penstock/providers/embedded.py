@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -96,7 +96,7 @@ class EmbeddedReader:
 
     def _answer(self, call: Call) -> list[bytes]:
         """The body, or the events of the stream."""
-        prompt = [segment.text for segment in call.segments()]
+        prompt = [segment.text for segment in call.segments() if segment.role]
         parts, finish = self._fitted(_parts(*_reading(call)), call.max_tokens)
         text = "".join(parts)
         used, made = sum(map(self._count, prompt)), self._count(text)
@@ -200,8 +200,8 @@ def _clipped(line: str, column: int = 0) -> str:
 
 
 def _usage_wanted(call: Call) -> bool:
-    options: Any = call.body.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
+    options: Any = call.body.get("stream_options") or {}
+    return call.stream and isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
 
 
 def _events(shared: dict[str, Any], parts: list[str], finish: str, usage: dict[str, int] | None) -> list[bytes]:

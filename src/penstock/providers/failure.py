@@ -16,6 +16,7 @@ from penstock.errors import (
     BadInput,
     BrokenReply,
     BudgetExceeded,
+    Cancelled,
     DeadlineExceeded,
     KeyRefused,
     Overloaded,
@@ -93,7 +94,10 @@ def broken(error: Any, raw: bytes) -> BrokenReply:
 
 
 def status_of(error: PenstockError) -> int:
-    """The HTTP status that a client is told an error with. An upstream's own status is kept."""
+    """The HTTP status that a client is told an error with. An upstream's own status is kept.
+
+    499 is what nginx logs for a client that left; nobody reads it but the log.
+    """
     match error:
         case BudgetExceeded():
             return 402
@@ -101,6 +105,8 @@ def status_of(error: PenstockError) -> int:
             return 400
         case DeadlineExceeded():
             return 504
+        case Cancelled():
+            return 499
         case Unreachable() | BrokenReply():
             return 502
         case ProviderError(status=code) if code >= 400:
@@ -122,6 +128,7 @@ _CODES: tuple[tuple[type[PenstockError], str], ...] = (
     (BudgetExceeded, "budget_exceeded"),
     (BadInput, "bad_input"),
     (DeadlineExceeded, "deadline_exceeded"),
+    (Cancelled, "cancelled"),
     (Rejected, "rejected"),
     (KeyRefused, "key_refused"),
     (Overloaded, "overloaded"),
@@ -182,8 +189,8 @@ def _complaint(body: bytes) -> Complaint:
 def _of_value(value: Any) -> Complaint:
     """The complaint in any of the shapes in use.
 
-    ``{"error": {message, type, code}}`` (OpenAI, Anthropic), ``{"error": "..."}``, ``{"message": "..."}``, ``{"detail": ...}``
-    (servers on FastAPI), a list around one of these (Google), or a bare string.
+    ``{"error": {message, type, code}}`` (OpenAI, Anthropic), ``{"error": "..."}``, ``{"message": "..."}``,
+    ``{"detail": ...}`` (servers on FastAPI), a list around one of these (Google), or a bare string.
     """
     if isinstance(value, str):
         return Complaint(_line(_plain(value)))

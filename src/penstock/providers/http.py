@@ -182,7 +182,8 @@ class HttpProvider:
 
     @asynccontextmanager
     async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
-        headers = self._headers(call)
+        key = call.credential or self._key
+        headers = self._headers(call, key)
         body = self._wire.ask_usage(call)
         gate = self._gates.of(self._name, call.model)
         self._budget.deposit()
@@ -190,7 +191,7 @@ class HttpProvider:
             async with gate.slot(call.deadline):
                 billed(True)
                 try:
-                    response = await self._ask(headers, body, call.deadline)
+                    response = await self._ask(headers, body, key, call.deadline)
                 except ProviderError as error:
                     billed(False)
                     if error.status in _THROTTLED:
@@ -216,9 +217,8 @@ class HttpProvider:
         self._budget.withdraw()
         return decision.delay
 
-    def _headers(self, call: Call) -> dict[str, str]:
+    def _headers(self, call: Call, key: str) -> dict[str, str]:
         """What the client sent and may be passed on, over what the protocol asks for; the key comes from us alone."""
-        key = call.credential or self._key
         if not key and self._url.scheme == "https" and not is_private(self._url.host or ""):
             hint = f"set {self._key_env}" if self._key_env else "give an api_key"
             raise KeyRefused(f"{self._name} needs a key and has none", mend=hint)
@@ -232,14 +232,16 @@ class HttpProvider:
             passed.add(name)
         return headers
 
-    async def _ask(self, headers: Mapping[str, str], body: bytes, deadline: float | None) -> aiohttp.ClientResponse:
+    async def _ask(
+        self, headers: Mapping[str, str], body: bytes, key: str, deadline: float | None
+    ) -> aiohttp.ClientResponse:
         """One try: a response whose status is a success. Raises the typed error of any other end."""
         try:
             async with self._clock.deadline(deadline):
                 response = await self._connections.session().post(
                     self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
                 )
-                error = await self._refusal(response)
+                error = await self._refusal(response, key)
         except aiohttp.ClientError as lost:
             raise _unreachable(lost, self._name, self._base_url) from lost
         except TimeoutError:
@@ -253,7 +255,7 @@ class HttpProvider:
             return DeadlineExceeded(f"{self._name} did not answer before the deadline", mend="allow more time")
         return Unreachable(f"{self._name} did not answer in time", mend=f"is the server at {self._base_url} well?")
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> ProviderError | None:
+    async def _refusal(self, response: aiohttp.ClientResponse, key: str) -> ProviderError | None:
         """The typed error of a response that is no success, its connection given back; None for a success."""
         status, headers = response.status, response.headers
         if 200 <= status < 300 and not headers.get("content-type", "").lower().startswith("text/html"):
@@ -262,6 +264,8 @@ class HttpProvider:
             body = await _bounded(response)
         finally:
             response.close()
+        if key:  # some upstreams repeat the key that they refuse
+            body = body.replace(key.encode(), b"[key]")
         lower = _lower(response)
         if 200 <= status < 300:
             return BrokenReply(
@@ -272,7 +276,11 @@ class HttpProvider:
             there = f"{self._name} redirects to {lower.get('location', 'nowhere')[:200]}"
             hint = "redirects are not followed, so that the key stays where it belongs; correct base_url"
             return Rejected(there, status=status, body=body, headers=lower, mend=hint)
-        return self._wire.error(status, lower, body)
+        error = self._wire.error(status, lower, body)
+        if status != 401:
+            return error
+        hint = f"check {self._key_env or 'its api_key'}" if key == self._key else "check the key that you send"
+        return type(error)(error.message, status=status, body=body, headers=lower, mend=hint)
 
 
 class _Chunks:

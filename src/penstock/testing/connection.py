@@ -95,6 +95,8 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Serve the next request, if all of it has come."""
+        if not self._buffer[:1].isalpha() and self._buffer:
+            return self._refuse(400)  # a TLS handshake, most likely
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return self._refuse(431) if len(self._buffer) > _HEAD_BYTES else None

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.clock import Clock, SystemClock
-from penstock.errors import BadInput, BrokenReply, ProviderError
+from penstock.errors import BadInput, BrokenReply, ProviderError, Unreachable
 from penstock.providers.dialects import dialect as dialect_of
 from penstock.providers.port import Answer, Billed, ignore
 from penstock.testing.plan import Plan, Question, body, events, quarter, split
@@ -105,6 +105,9 @@ class ScriptedProvider:
             if isinstance(reaction, Exception):
                 billed(not isinstance(reaction, ProviderError))
                 raise reaction
+            if plan.drop:
+                billed(False)
+                raise Unreachable(f"{self._name} closed the connection before it answered", mend="ask again")
             if plan.status != 200:
                 billed(False)
                 raw = body(question, plan)
