@@ -19,6 +19,10 @@ _POLL_SECONDS = 0.05
 """How often to look at accounts that other processes settle too."""
 
 
+_REMEMBERED = 10_000
+"""Paths whose limits are remembered: scopes come from outside, and must not grow without end."""
+
+
 class Admission:
     """The accounts of one engine, and the calls that wait for them."""
 
@@ -26,12 +30,14 @@ class Admission:
         self.holds = holds
         self._clock = clock
         self._limits: dict[tuple[str, ...], Limits] = {}
+        self._applying: dict[tuple[str, ...], Limits | None] = {}
         self._lines: dict[tuple[str, ...], deque[asyncio.Event]] = {}
 
     async def open(self, path: tuple[str, ...], limits: Limits | None = None) -> Account:
         """Open an account, or find it as it stands; ``limits`` replace those it has."""
         account = await self.holds.open(path, limits, self._clock.now())
         self._limits[path] = account.limits
+        self._applying.clear()
         return account
 
     def limits(self, path: tuple[str, ...]) -> Limits | None:
@@ -39,6 +45,13 @@ class Admission:
 
         Only whether money is limited, and whether the unpriced may pass, is told apart: the store knows the amounts.
         """
+        if path not in self._applying:
+            if len(self._applying) >= _REMEMBERED:
+                self._applying.clear()
+            self._applying[path] = self._tightest(path)
+        return self._applying[path]
+
+    def _tightest(self, path: tuple[str, ...]) -> Limits | None:
         found = [self._limits[path[:n]] for n in range(1, len(path) + 1) if path[:n] in self._limits]
         limited = [limits for limits in found if limits != Limits(allow_unpriced=limits.allow_unpriced)]
         if not limited:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 from penstock.clock import Clock
@@ -40,18 +39,23 @@ class Flight:
         self._news = asyncio.Event()
         self._listeners: list[object] = []
         self._outcome: Done | Refused | None = None
+        self._mistake: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
         """Set off."""
-        self._task = asyncio.create_task(self._run(walk), name=f"penstock {self.leader}")
-        self._task.add_done_callback(lambda _: self._tell())
+        self._task = asyncio.create_task(self._run(walk))
 
     async def _run(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
-        outcome = await walk(self)
-        if self._listeners:
-            self.payer = self._listeners[0]
-        self._outcome = outcome
+        try:
+            self._outcome = await walk(self)
+        except BaseException as mistake:
+            self._mistake = mistake
+            raise
+        finally:
+            if self._listeners:
+                self.payer = self._listeners[0]
+            self._tell()
 
     def _tell(self) -> None:
         self._news.set()
@@ -69,21 +73,20 @@ class Flight:
     @property
     def outcome(self) -> Done | Refused | None:
         """The outcome; None while it is under way."""
-        if self._outcome is None and self._task is not None and self._task.done():
-            self._task.result()  # a walk that ends without an outcome has raised: that is a mistake of ours
+        if self._mistake is not None:
+            raise self._mistake
         return self._outcome
 
-    @asynccontextmanager
-    async def listen(self, who: object) -> AsyncGenerator[None]:
-        """Be counted as a listener. Leaving as the last one calls the flight off and waits until it has settled."""
+    def join(self, who: object) -> None:
+        """Be counted as a listener, until `leave`."""
         self._listeners.append(who)
-        try:
-            yield
-        finally:
-            self._listeners.remove(who)
-            if not self._listeners and self.outcome is None:
-                self.payer = who
-                await self.call_off()
+
+    async def leave(self, who: object) -> None:
+        """Stop listening. Leaving as the last one calls the flight off and waits until it has settled."""
+        self._listeners.remove(who)
+        if not self._listeners and self.outcome is None:
+            self.payer = who
+            await self.call_off()
 
     async def call_off(self) -> None:
         """End the flight, unless it is already booking; return when it has settled."""
@@ -113,5 +116,8 @@ class Flight:
         return outcome
 
     async def _hear(self, until: float | None) -> None:
+        if until is None:
+            await self._news.wait()
+            return
         async with self._clock.deadline(until):
             await self._news.wait()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,7 +51,6 @@ class Ticket:
         self._began = engine.clock.monotonic()
         self._state: Follow | Done | Refused
         self._flight: Flight | None = None
-        self._listening = AsyncExitStack()
         self._log: list[tuple[float, State]] = []
         self._why: PenstockError = Cancelled("the caller left before the end")
 
@@ -69,18 +67,22 @@ class Ticket:
 
     async def __aexit__(self, *exc: object) -> None:
         try:
-            await self._listening.aclose()
+            if self._flight is not None:
+                await self._flight.leave(self)
         finally:
-            await self._leave()
+            if self.ended is None:
+                await self._leave()
 
     async def events(self) -> AsyncIterator[Delta]:
         """The answer as the events of a stream, live or replayed. Raises the error of a call that failed."""
         heard = False
         while isinstance(self._state, Follow):
-            with self._in_time():
+            try:
                 async for delta in self._followed.events(until=self.call.deadline):
                     heard = True
                     yield delta
+            except TimeoutError:
+                raise self._late() from None
             await self._land(self._state, heard)
         done = (await self.outcome()).done()
         if not heard:
@@ -103,14 +105,16 @@ class Ticket:
         self._state, self._flight = await self._engine.look(lookup)
         if self._flight is not None:
             self._note(self._state)
-            await self._listening.enter_async_context(self._flight.listen(self))
+            self._flight.join(self)
 
     async def _land(self, following: Follow, heard: bool) -> None:
-        with self._in_time():
+        try:
             outcome = await self._followed.landed(until=self.call.deadline)
+        except TimeoutError:
+            raise self._late() from None
         state = following.next(Landed(outcome, pays=self._pays, heard=heard))
         if isinstance(state, Lookup):
-            await self._listening.aclose()
+            await self._followed.leave(self)
             await self._look(state)
         else:
             self._state = state
@@ -125,13 +129,10 @@ class Ticket:
         """Whether this caller's receipt carries what the flight cost; known when the flight has ended."""
         return self._flight is not None and self._flight.payer is self
 
-    @contextmanager
-    def _in_time(self) -> Generator[None]:
-        try:
-            yield
-        except TimeoutError:
-            self._why = DeadlineExceeded("the time for this call is over", mend="allow more time, or ask for less")
-            raise self._why from None
+    def _late(self) -> DeadlineExceeded:
+        late = DeadlineExceeded("the time for this call is over", mend="allow more time, or ask for less")
+        self._why = late
+        return late
 
     def _note(self, state: State) -> None:
         self._log.append((self._engine.clock.monotonic(), state))

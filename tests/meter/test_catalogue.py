@@ -122,7 +122,7 @@ def test_every_variant_costs_what_the_catalogue_says(processing: Processing) -> 
 
 def test_writes_cost_what_the_catalogue_says_and_never_less() -> None:
     for provider in ("anthropic", "openai", "openrouter", "aws"):
-        for entry in next(home for home in official if home.id == provider).models:
+        for entry in some(next(home for home in official if home.id == provider)):
             rates = catalogue_rates(entry.id, provider, NOW)
             if rates is None:
                 continue
@@ -161,7 +161,7 @@ def test_the_package_itself_serves_as_well() -> None:
     """Where the data cannot be read with our words, theirs are used: all lookups and prices are the same."""
     for home, mirror in zip(providers(), official, strict=True):
         for entry, other in zip(home.models, mirror.models, strict=True):
-            for processing in CONTEXT:
+            for processing in CONTEXT if entry.price_variants else ("standard",):
                 ours = rates_of(home, entry, NOW, processing)
                 assert ours == rates_of(mirror, other, NOW, processing)  # type: ignore[arg-type]
     found = find(official, "openai/gpt-4o", "10.0.0.1")  # type: ignore[arg-type]

@@ -77,9 +77,9 @@ async def passing(clock: FakeClock) -> AsyncIterator[None]:
 def test_what_may_pass_is_tried_again(first: Plan) -> None:
     async def main() -> None:
         clock = FakeClock()
-        async with Upstream([first, first, Plan("at last")]) as up, passing(clock):
-            async with provider(up.url, clock=clock, jitter=lambda: 0.5) as to:
-                assert b"at last" in await whole(to, ask())
+        plans = [first, first, Plan("at last")]
+        async with Upstream(plans) as up, passing(clock), provider(up.url, clock=clock, jitter=lambda: 0.5) as to:
+            assert b"at last" in await whole(to, ask())
         assert clock.slept == [0.25, 0.5]
         assert [exchange.body for exchange in up.exchanges] == [up.exchanges[0].body] * 3
 
@@ -243,11 +243,15 @@ def test_a_try_that_would_start_after_the_deadline_is_not_made() -> None:
 def test_a_cut_answer_is_broken_and_not_asked_for_again(stream: bool, cut: int) -> None:
     async def main() -> None:
         async with Upstream(Plan("a long answer", cut_after=cut)) as up, provider(up.url) as to:
-            got = b""
-            async with to.send(ask(stream=stream)) as answer:
-                with pytest.raises(BrokenReply, match="p broke off in the middle"):
+            got = bytearray()
+
+            async def read() -> None:
+                async with to.send(ask(stream=stream)) as answer:
                     async for chunk in answer.chunks:
-                        got += chunk
+                        got.extend(chunk)
+
+            with pytest.raises(BrokenReply, match="p broke off in the middle"):
+                await read()
             assert len(got) <= cut
             assert len(up.exchanges) == 1
 
@@ -282,7 +286,7 @@ def test_no_redirect_is_followed_so_the_key_stays(status: int) -> None:
         async with Upstream() as elsewhere:
             away = elsewhere.url + "/v1/chat/completions"
             async with Upstream(Plan(status=status, headers={"location": away})) as up, provider(up.url) as to:
-                with pytest.raises(Rejected, match="p redirects to http://127.0.0.1"):
+                with pytest.raises(Rejected, match="p redirects to http"):
                     await whole(to, ask())
                 assert (len(up.exchanges), elsewhere.connections) == (1, 0)
 
@@ -332,7 +336,7 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
         async with Upstream(tls=context) as up, provider(up.url, clock=FakeClock()) as to:
-            with pytest.raises(Unreachable, match="is not trusted: self.signed certificate.*SSL_CERT_FILE"):
+            with pytest.raises(Unreachable, match=r"is not trusted: self.signed certificate.*SSL_CERT_FILE"):
                 await whole(to, ask())
             assert up.served == 0
 
@@ -361,7 +365,7 @@ def test_a_proxy_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
         async with provider("http://far.example.com", policy=ONCE) as to:
-            with pytest.raises(Unreachable, match="the proxy on the way to http://far.example.com fails"):
+            with pytest.raises(Unreachable, match="the proxy on the way to http"):
                 await whole(to, ask())
 
     asyncio.run(main())
@@ -369,16 +373,15 @@ def test_a_proxy_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_endless_error_is_read_in_part_and_a_cut_one_as_far_as_it_came() -> None:
     async def main() -> None:
-        async with Upstream(Plan(status=500, body=b"x" * (3 * ERROR_BYTES))) as up:
-            async with provider(up.url, policy=ONCE) as to:
-                with pytest.raises(Overloaded) as told:
-                    await whole(to, ask())
-                assert len(told.value.body) == ERROR_BYTES
-                up.reply = Plan("half of it", status=500, cut_after=20)
-                with pytest.raises(Overloaded) as told:
-                    await whole(to, ask())
-                assert told.value.status == 500
-                assert len(told.value.body) <= 20
+        plans = [Plan(status=500, body=b"x" * (3 * ERROR_BYTES)), Plan("half of it", status=500, cut_after=20)]
+        async with Upstream(plans) as up, provider(up.url, policy=ONCE) as to:
+            with pytest.raises(Overloaded) as told:
+                await whole(to, ask())
+            assert len(told.value.body) == ERROR_BYTES
+            with pytest.raises(Overloaded) as told:
+                await whole(to, ask())
+            assert told.value.status == 500
+            assert len(told.value.body) <= 20
 
     asyncio.run(main())
 

@@ -17,7 +17,7 @@ class Citation(msgspec.Struct, frozen=True):
     line: int
 
 
-_LINE = re.compile(r"(?:[`*\"'\])]{0,3}:[`*]{0,2}|#)L?([1-9][0-9]{0,8})(?![0-9.])")
+_LINE = re.compile(r"(?:[`*\"'\])]{0,3}:[`*]{0,2}|#)L?([1-9][0-9]{0,8})(?![0-9]|\.[0-9])")
 _BEFORE = "/\\"
 
 

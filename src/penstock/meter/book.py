@@ -94,4 +94,7 @@ def processing_of(call: Call) -> Processing:
     if call.body.get("speed") == "fast":
         return "fast"
     tier = call.body.get("service_tier")
-    return next((known for known in _TIERS if known == tier), "standard")
+    for known in _TIERS:
+        if known == tier:
+            return known
+    return "standard"

@@ -236,24 +236,24 @@ class HttpProvider:
         self, headers: Mapping[str, str], body: bytes, key: str, deadline: float | None
     ) -> aiohttp.ClientResponse:
         """One try: a response whose status is a success. Raises the typed error of any other end."""
+        limit = self._clock.deadline(deadline)
         try:
-            async with self._clock.deadline(deadline):
+            async with limit:
                 response = await self._connections.session().post(
                     self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
                 )
                 error = await self._refusal(response, key)
         except aiohttp.ClientError as lost:
             raise _unreachable(lost, self._name, self._base_url) from lost
-        except TimeoutError:
-            raise self._late(deadline) from None
+        except TimeoutError as late:
+            if limit.expired():
+                raise DeadlineExceeded(
+                    f"{self._name} did not answer before the deadline", mend="allow more time"
+                ) from None
+            raise Unreachable(f"{self._name} cannot be reached", mend=f"is {self._base_url} well?") from late
         if error is not None:
             raise error
         return response
-
-    def _late(self, deadline: float | None) -> DeadlineExceeded | Unreachable:
-        if deadline is not None and self._clock.monotonic() >= deadline:
-            return DeadlineExceeded(f"{self._name} did not answer before the deadline", mend="allow more time")
-        return Unreachable(f"{self._name} did not answer in time", mend=f"is the server at {self._base_url} well?")
 
     async def _refusal(self, response: aiohttp.ClientResponse, key: str) -> ProviderError | None:
         """The typed error of a response that is no success, its connection given back; None for a success."""

@@ -17,6 +17,9 @@ from penstock.values import Usage, segments
 __all__ = ["Plan", "Question", "ToolCall", "body", "error_body", "events", "quarter", "split"]
 
 
+_PROMPT = ("tools", "system", "messages")
+
+
 class ToolCall(msgspec.Struct, frozen=True):
     """A call of a tool that the model makes; ``arguments`` is JSON text."""
 
@@ -92,8 +95,9 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def prompt(self) -> str:
-        """All text of the prompt, in order."""
-        return "\n".join(segment.text for segment in segments(dict(self.body)))
+        """All text that the model reads, in order: tools, system, messages. Parameters are not of it."""
+        read = {field: self.body[field] for field in _PROMPT if field in self.body}
+        return "\n".join(segment.text for segment in segments(read))
 
     def text(self, plan: Plan) -> str:
         """The visible answer: the plan's, or an echo of the prompt's last line under the digest of the whole prompt."""

@@ -1,0 +1,1 @@
+"""Benchmarks that anyone can run: ``scripts/bench NAME``. They report; nothing in the tests depends on a clock."""
