@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from penstock.values import Usage as Usage
 
 
+__version__ = "0.1.0"
+
+
 def __getattr__(name: str) -> object:
     from penstock._lazy import find
 

@@ -172,7 +172,8 @@ class Engine:
     async def _settle(self, state: Settle, flight: Flight, place: _Place) -> None:
         if state.hold or state.used != NOTHING:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
-        self.rules = self.rules.learning(state)
+        if not state.receipt.estimated:
+            self.rules = self.rules.learning(state.call.model, state.quote, state.usage)
         if state.stores and isinstance(state.outcome, Reply):
             now = self.clock.now()
             await self._replies.put(*place, state.outcome, expires=now + TTL_SECONDS, now=now)

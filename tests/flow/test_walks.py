@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.flow.scenario import RULES, call, reply, walk
+from tests.flow.scenario import NOW, RULES, call, reply, walk
 
 from penstock.errors import BudgetExceeded, Cancelled, DeadlineExceeded, Overloaded, Unpriced
 from penstock.flow import FEWEST_TOKENS, Admit, Follow, Lookup, Refused, Send
@@ -140,7 +140,7 @@ def test_a_call_that_was_never_billed_costs_nothing() -> None:
 def test_a_call_that_broke_off_is_charged_by_what_was_heard() -> None:
     silent = walk().misses().admitted(MONEY).failed(Cancelled("gone"), billed=True).refused()
     assert silent.receipt.estimated == 1
-    assert silent.receipt.spent == 9_000  # the prompt: 1 + 1 token, 3 a message, 3 to begin, and a token of slack
+    assert silent.receipt.spent == 9_000  # the nine tokens of its prompt
     begun = (
         walk().misses().admitted().failed(Cancelled("gone"), billed=True, usage=Usage(input=50), text="one two three")
     )
@@ -198,12 +198,11 @@ def test_a_call_made_for_a_mechanism_is_its_loss() -> None:
 def test_what_a_provider_reports_is_learned() -> None:
     long = {"messages": [{"role": "user", "content": "The quick brown fox jumps over the lazy dog. " * 50}]}
     settling = walk(long).misses().admitted(MONEY).answered(Usage(input=900, output=1)).settling
-    learned = RULES.learning(settling)
+    learned = RULES.learning("mine", settling.quote, settling.usage)
     assert learned.factors != RULES.factors
-    assert learned.quote(call(long), 1.79e9).input_estimate > RULES.quote(call(long), 1.79e9).input_estimate
-    assert RULES.learning(walk(long).misses().admitted().answered(Usage(input=900)).settling) is RULES
-    assert RULES.learning(walk(long).misses().admitted(MONEY).answered(None).settling) is RULES
-    assert RULES.learning(walk(long).misses().admitted(MONEY).failed(Overloaded("x")).settling) is RULES
+    assert learned.quote(call(long), NOW).input_estimate > RULES.quote(call(long), NOW).input_estimate
+    assert RULES.learning("mine", None, settling.usage) is RULES
+    assert RULES.learning("mine", settling.quote, None) is RULES
 
 
 def test_every_state_explains_itself() -> None:

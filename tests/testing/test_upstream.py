@@ -177,7 +177,7 @@ def test_leaving_ends_what_is_still_under_way() -> None:
     async def main() -> None:
         async with aiohttp.ClientSession() as web:
             async with Upstream(Plan(hang=True)) as up:
-                task = asyncio.create_task(web.post(up.url + "/v1/messages", data=b"{}"))
+                task = asyncio.create_task(web.post(up.url + "/v1/messages", data=b'{"model":"m"}'))
                 await up.until(lambda: up.in_flight == 1)
             with pytest.raises(aiohttp.ClientError):
                 await task
@@ -194,6 +194,19 @@ def test_a_script_that_is_used_up_says_so() -> None:
                     assert (response.status, said in await response.text()) == (status, True)
 
     asyncio.run(main())
+
+
+def test_a_script_that_fails_ends_the_connection_and_is_heard_of() -> None:
+    async def main() -> None:
+        def script(exchange: Exchange) -> str:
+            raise AssertionError(f"the model was {exchange.question.model}")
+
+        async with Upstream(script) as up, aiohttp.ClientSession() as web:
+            with pytest.raises(aiohttp.ClientError):
+                await web.post(up.url + "/v1/messages", data=b'{"model":"m"}')
+
+    with pytest.raises(AssertionError, match="the model was m"):
+        asyncio.run(main())
 
 
 def test_a_slow_reader_is_waited_for() -> None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from penstock import __version__
+
 __all__ = ["main"]
 
 COMMANDS = {
@@ -50,9 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             import_module(f"penstock.cli.{name}").arguments(command)
     options = parser.parse_args(arguments)
     if options.version:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"penstock {version('penstock')}\n")
+        sys.stdout.write(f"penstock {__version__}\n")
         return 0
     if options.command is None:
         parser.print_help()

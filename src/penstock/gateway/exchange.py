@@ -144,8 +144,8 @@ async def _relay(first: Delta, events: AsyncIterator[Delta], wire: Dialect, *, s
 
 
 def _usage_shown(call: Call) -> bool:
-    """Whether the client asked for the usage event, which is always asked for upstream."""
-    return mapping(call.body.get("stream_options")).get("include_usage") is True
+    """Whether the client asked for the usage event; it is always asked for upstream, save where all is off."""
+    return "all" in call.off or mapping(call.body.get("stream_options")).get("include_usage") is True
 
 
 def _ids(id: str) -> dict[str, str]:

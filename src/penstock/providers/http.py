@@ -299,7 +299,7 @@ class _Chunks:
 
     async def __anext__(self) -> bytes:
         try:
-            if self._deadline is None:
+            if self._deadline is None or self._content.is_eof():  # all has come: there is nothing to wait for
                 chunk = await self._content.readany()
             else:
                 async with self._clock.deadline(self._deadline):

@@ -115,11 +115,15 @@ class Connection(asyncio.Protocol):
         request = Request(method, target, headers, bytes(self._buffer[end + 4 : stop]))
         del self._buffer[:stop]
         self._task = asyncio.get_running_loop().create_task(self._run(request))
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return None
 
     async def _run(self, request: Request) -> None:
         try:
             await self._serve(self, request)
+        except BaseException:
+            self._transport.abort()  # nobody is left to answer
+            raise
         finally:
             self._task = None
         if self.open and not self._transport.is_closing():

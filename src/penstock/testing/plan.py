@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -227,7 +227,8 @@ def _openai_events(question: Question, plan: Plan, count: Callable[[str], int]) 
             yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     yield event({}, _openai_finish(plan))
     options = question.body.get("stream_options")
-    if plan.usage is not None and isinstance(options, dict) and options.get("include_usage"):
+    wanted = isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage")
+    if plan.usage is not None and wanted:
         usage = _openai_usage(question.usage(plan, count))
         yield b"data: " + msgspec.json.encode({**frame, "choices": [], "usage": usage}) + b"\n\n"
     yield b"data: [DONE]\n\n"
@@ -280,7 +281,7 @@ def _anthropic_events(question: Question, plan: Plan, count: Callable[[str], int
 
     whole = _anthropic_body(question, plan, count)
     usage: dict[str, Any] | None = whole.get("usage")
-    start = {**whole, "content": [], "stop_reason": None}
+    start: dict[str, Any] = {**whole, "content": [], "stop_reason": None}
     yield event("message_start", message={**start, "usage": {**usage, "output_tokens": 1}} if usage else start)
     for index, block in enumerate(whole["content"]):
         opening, deltas = _anthropic_block(block, plan)

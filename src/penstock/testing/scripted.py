@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -88,7 +88,7 @@ class ScriptedProvider:
         return self._exchange(call, billed)
 
     @asynccontextmanager
-    async def _exchange(self, call: Call, billed: Billed) -> AsyncIterator[Answer]:
+    async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
         question = Question(self._dialect, call.body, len(self.seen))
         self.seen.append(call)
         self.in_flight += 1

@@ -62,7 +62,7 @@ class Upstream:
 
     ``latency`` holds for plans that name none. ``key``: any other is refused. ``count`` counts tokens, ``price`` bills
     in nano-dollars what was sent, of a stream that broke off the part that went out. ``keep`` bounds how many exchanges
-    are remembered, ``most`` the bytes of a request.
+    are remembered, ``most`` the bytes of a request. What a script raises is raised again when the block is left.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Upstream:
         self._server: asyncio.Server | None = None
         self._closing = False
         self._news = asyncio.Event()
+        self._fault: Exception | None = None
 
     @property
     def url(self) -> str:
@@ -134,13 +135,15 @@ class Upstream:
         self._server = await loop.create_server(connection, "127.0.0.1", 0, ssl=self._tls, backlog=1024)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self._server is not None
         self._closing = True
         self._server.close()
         tasks = [connection.abort() for connection in self._open]
         await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
         await self._server.wait_closed()
+        if self._fault is not None and kind is None:
+            raise self._fault
 
     def _changed(self, connection: Connection) -> None:
         if connection.open:
@@ -152,13 +155,18 @@ class Upstream:
 
     async def _serve(self, connection: Connection, request: Request) -> None:
         """Answer one request, whatever that means in the script, and write its bill."""
-        exchange, plan = self._begin(request)
+        exchange = self._begin(request)
+        plan = Plan()
         self._news.set()
         try:
+            plan = self._plan(exchange)
             await self._answer(connection, exchange, plan)
         except asyncio.CancelledError:
             exchange.gone = not self._closing
             self.disconnects += exchange.gone
+            raise
+        except Exception as error:
+            self._fault = error
             raise
         finally:
             exchange.done = True
@@ -168,20 +176,20 @@ class Upstream:
                 self.bill += exchange.bill
             self._news.set()
 
-    def _begin(self, request: Request) -> tuple[Exchange, Plan]:
-        """The record of a request, and the plan of its answer."""
+    def _begin(self, request: Request) -> Exchange:
+        """The record of a request."""
         self.served += 1
         path = request.target.partition("?")[0]
         try:
-            parsed: Any = msgspec.json.decode(request.body) if request.body else {}
+            asked = msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
         except msgspec.DecodeError:
-            parsed = None
+            asked = {}
         dialect = "anthropic" if "/messages" in path or "anthropic-version" in request.headers else "openai"
-        question = Question(dialect, parsed if isinstance(parsed, dict) else {}, self._asked)
-        exchange = Exchange(self._asked, request.method, path, request.headers, request.body, question)
-        return exchange, self._plan(exchange, isinstance(parsed, dict))
+        question = Question(dialect, asked, self._asked)
+        return Exchange(self._asked, request.method, path, request.headers, request.body, question)
 
-    def _plan(self, exchange: Exchange, is_object: bool) -> Plan:
+    def _plan(self, exchange: Exchange) -> Plan:
+        """What to answer: the script is asked for real questions only."""
         given = exchange.headers.get("x-api-key") or exchange.headers.get("authorization", "").removeprefix("Bearer ")
         if self._key and given != self._key:
             return Plan("the key is not known here", status=401)
@@ -192,7 +200,7 @@ class Upstream:
             return Plan(body=msgspec.json.encode({"input_tokens": self._count(exchange.question.prompt)}))
         if exchange.method != "POST" or not exchange.path.endswith(("/chat/completions", "/messages")):
             return Plan(f"no such path: {exchange.method} {exchange.path}", status=404)
-        if not is_object:
+        if not exchange.question.body:
             return Plan("the body is not a JSON object", status=400)
         self._asked += 1
         self.exchanges.append(exchange)
@@ -217,8 +225,9 @@ class Upstream:
         if plan.drop:
             return connection.close()
         streams = exchange.question.stream and plan.status == 200 and plan.body is None
-        make = events if streams else lambda *what: [body(*what)]
-        parts = _packed(make(exchange.question, plan, self._count), plan.gzip)
+        asked = exchange.question
+        parts = events(asked, plan, self._count) if streams else [body(asked, plan, self._count)]
+        parts = _packed(parts, plan.gzip)
         exchange.status = plan.status
         await connection.head(plan.status, _headers(exchange, plan, None if streams else len(parts[0])))
         if await self._write(connection, exchange, plan, parts, streams):

@@ -1,49 +1,28 @@
-"""The states a call walks through: frozen values, each with a pure ``next`` that takes what was observed.
-
-    every caller          Lookup ──Hit──────────────────────────────> Done
-                             └──InFlight, Miss──> Follow ──Landed───> Done, Refused
-                                                     ┆
-    once for all who      Shape ──> Admit ──> Send ──> Settle ──────> Done, Refused
-    ask the same now                  └──Never──────────────────────> Refused
-
-`engine` performs what a state asks for and keeps the states: they are the explanation of the call (`explain`).
-"""
+"""The states themselves. What `next` and `explain` mean is told by the door of this room."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.errors import (
-    BudgetExceeded,
-    DeadlineExceeded,
-    PenstockError,
-    Unpriced,
-)
+from penstock.errors import BudgetExceeded, DeadlineExceeded, PenstockError
+from penstock.flow.observed import Answered, Failed, Granted, Hit, InFlight, Landed, Miss
+from penstock.flow.refusals import too_dear, unpriced
+from penstock.flow.rules import Rules, cuts_of, reused
 from penstock.ledger import NOTHING, Amounts, Cut, Limits, Never, Receipt, book, charge
-from penstock.meter import Factors, PriceBook, Quote, Rates, count, family, fit, price, processing_of, quote
+from penstock.meter import Quote, count, fit, price, quote
 from penstock.policy.reuse import Eligible, eligible, worth_storing
-from penstock.values import Call, Edit, Money, Reply, Usage, identity
+from penstock.values import Call, Edit, Reply, Usage, identity
 
 __all__ = [
+    "FEWEST_TOKENS",
     "Admit",
-    "Answered",
     "Done",
-    "Failed",
     "Flying",
     "Follow",
-    "Granted",
-    "Hit",
-    "InFlight",
-    "Landed",
     "Lookup",
-    "Miss",
-    "Policy",
     "Refused",
-    "Rules",
     "Send",
     "Settle",
     "Shape",
@@ -51,99 +30,8 @@ __all__ = [
     "begin",
 ]
 
-Policy: TypeAlias = Callable[[Call], Sequence[Edit]]
-"""A mechanism: it looks at a call and answers with its edits."""
-
 FEWEST_TOKENS = 256
 """A fitted ``max_tokens`` below this would cut most answers short: the call is refused instead."""
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What the states decide by."""
-
-    book: PriceBook
-    factors: Factors
-    policies: tuple[tuple[str, Policy], ...] = ()
-    """The mechanisms by name, in the order they edit."""
-    fit: bool = False
-    """Where ``max_tokens`` is absent and the model's maximum does not fit the budget, send what does fit."""
-
-    def rates(self, call: Call, at: float, model: str | None = None) -> Rates | None:
-        """The prices of this call's model, or of another one in its place, at the time ``at``; None: not known."""
-        when = datetime.fromtimestamp(at, UTC)
-        return self.book.rates(
-            model or call.model, call.origin or call.provider, when=when, processing=processing_of(call)
-        )
-
-    def quote(self, call: Call, at: float) -> Quote:
-        """The worst case of a call. The model's context window matters only where nothing else bounds the answer."""
-        rates = self.rates(call, at)
-        free = rates is not None and rates.output == 0
-        bounded = free or call.max_tokens is not None
-        window = None if bounded else self.book.window(call.model, call.origin or call.provider)
-        return quote(call, rates, self.factors, window=window)
-
-    def learning(self, settled: Settle) -> Rules:
-        """The rules after a provider has reported what a prompt really counted."""
-        if settled.quote is None or settled.usage is None or settled.receipt.estimated:
-            return self
-        seen = self.factors.observe(family(settled.call.model), settled.quote.tally, settled.usage.prompt)
-        return msgspec.structs.replace(self, factors=seen)
-
-
-# What the driver observes ------------------------------------------------------------------------------------------
-
-
-class Hit(msgspec.Struct, frozen=True):
-    """The reply store holds an answer to this very call."""
-
-    reply: Reply
-
-
-class InFlight(msgspec.Struct, frozen=True):
-    """The very call is being answered: ``leader`` is the id of the call that pays for it."""
-
-    leader: str
-
-
-class Miss(msgspec.Struct, frozen=True):
-    """Nobody has asked, or reuse does not apply."""
-
-
-class Landed(msgspec.Struct, frozen=True):
-    """The walk that was followed has ended."""
-
-    outcome: Done | Refused
-    pays: bool
-    """Whether this caller's receipt carries the cost."""
-    heard: bool = False
-    """Whether events of it have been passed on already."""
-
-
-class Granted(msgspec.Struct, frozen=True):
-    """The worst case is held."""
-
-    hold: str
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """A whole reply came."""
-
-    reply: Reply
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """No whole reply came. ``billed``: the request was under way when it broke off, so the provider bills for it."""
-
-    error: PenstockError
-    billed: bool
-    usage: Usage | None = None
-    """As far as the provider had reported it."""
-    text: str = ""
-    """All that had been generated when it broke off."""
-
-
-# The states --------------------------------------------------------------------------------------------------------
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -157,7 +45,7 @@ class Lookup(msgspec.Struct, frozen=True):
     def next(self, found: Hit | InFlight | Miss, rules: Rules) -> Done | Follow:
         match found:
             case Hit(reply):
-                return Done(self.call, reply, _reused(self.call, reply.usage, rules, self.at), source="reuse")
+                return Done(self.call, reply, reused(self.call, reply.usage, rules, self.at), source="reuse")
             case InFlight(leader):
                 return Follow(self, leader)
             case Miss():
@@ -208,7 +96,7 @@ class Shape(msgspec.Struct, frozen=True):
             return Send(call, None, "", self.at)
         estimate = rules.quote(call, self.at)
         if limits.nano is not None and not estimate.firm and not limits.allow_unpriced:
-            return Refused(call, _unpriced(call, estimate))
+            return Refused(call, unpriced(call, estimate))
         return Admit(call, estimate, self.at)
 
     def explain(self) -> dict[str, Any]:
@@ -238,7 +126,7 @@ class Admit(msgspec.Struct, frozen=True):
             case Granted(hold):
                 return Send(self.call, self.quote, hold, self.at)
             case Never() as never:
-                return self._fitted(never, rules) or Refused(self.call, _too_dear(self.quote, never))
+                return self._fitted(never, rules) or Refused(self.call, too_dear(self.quote, never))
 
     def _fitted(self, never: Never, rules: Rules) -> Admit | None:
         """The same call with as many answer tokens as the budget allows, where the user allows that."""
@@ -280,7 +168,7 @@ class Send(msgspec.Struct, frozen=True):
                 outcome, usage, estimated = error, self._guess(text, rules, heard), True
         rates = rules.rates(call, self.at)
         spent = None if rates is None else price(usage, rates)
-        receipt = book(spent, _cuts(call, usage, spent, rules, self.at), estimated=estimated)
+        receipt = book(spent, cuts_of(call, usage, spent, rules, self.at), estimated=estimated)
         if call.charged_to:
             receipt = charge(receipt, call.charged_to)
         used = Amounts(spent or 0, usage.prompt, usage.completion, calls=1)
@@ -366,61 +254,3 @@ State: TypeAlias = Lookup | Follow | Flying | Done | Refused
 def begin(call: Call, at: float) -> Lookup:
     """The first state of a call that is asked at ``at`` (wall clock, seconds)."""
     return Lookup(call, identity(call), eligible(call), at)
-
-
-# The rules they share ----------------------------------------------------------------------------------------------
-
-
-def _reused(call: Call, usage: Usage | None, rules: Rules, at: float) -> Receipt:
-    """A stored reply costs nothing; it saves what asking again would cost, where that is known."""
-    rates = rules.rates(call, at)
-    if usage is None or rates is None:
-        return book(0)
-    return book(0, [Cut("reuse", price(usage, rates))])
-
-
-def _cuts(call: Call, usage: Usage, spent: int | None, rules: Rules, at: float) -> list[Cut]:
-    """The price before each edit, first edit first: the edits are undone from the last to the first.
-
-    An edit whose undone price is not known moves nothing: no saving is claimed from it.
-    """
-    if spent is None:
-        return []
-    cuts: list[Cut] = []
-    before, model = spent, call.model
-    for edit in reversed(call.edits):
-        undo = edit.undo
-        usage = msgspec.structs.replace(
-            usage, input=max(0, usage.input + undo.input_tokens), output=max(0, usage.output + undo.output_tokens)
-        )
-        model = undo.model or model
-        rates = rules.rates(call, at, model)
-        before = before if rates is None else price(usage, rates)
-        cuts.append(Cut(edit.mechanism, before))
-    return cuts[::-1]
-
-
-def _unpriced(call: Call, estimate: Quote) -> Unpriced:
-    what = f"the price of model {call.model!r} is not known"
-    if estimate.unbounded:
-        what = f"{estimate.unbounded!r} is billed beyond the tokens of the call"
-    mend = "set the price under [prices] in penstock.toml, or allow_unpriced = true under [budget]"
-    return Unpriced(f"{what}, and a money budget applies", limit="nano", mend=mend)
-
-
-def _too_dear(estimate: Quote, never: Never) -> BudgetExceeded:
-    name = "/".join(never.account)
-    if never.dimension == "seconds":
-        return BudgetExceeded(f"the time of budget {name!r} is over: {never.left:g} s", limit="seconds")
-    if never.dimension == "depth":
-        message = f"sub-calls of budget {name!r} may be {never.left:g} deep, this one is {never.needed:g}"
-        return BudgetExceeded(message, limit="depth", needed=int(never.needed), left=int(never.left))
-    needed, left = int(never.needed), int(never.left)
-    if never.dimension == "nano":
-        message = f"the call may cost up to {Money(needed)} and budget {name!r} has {Money(left)} left"
-        mend = f"raise the budget, or set max_tokens below {estimate.output_bound:,}"
-    else:
-        unit = never.dimension.replace("_", " ")
-        message = f"the call may take {needed:,} {unit} and budget {name!r} has {left:,} left"
-        mend = "raise that limit"
-    return BudgetExceeded(message, limit=never.dimension, needed=needed, left=left, mend=mend)

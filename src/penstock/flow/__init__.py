@@ -1,0 +1,52 @@
+"""The states a call walks through: frozen values, each with a pure ``next`` that takes what was observed.
+
+    every caller          Lookup ──Hit──────────────────────────────> Done
+                             └──InFlight, Miss──> Follow ──Landed───> Done, Refused
+                                                     ┆
+    once for all who      Shape ──> Admit ──> Send ──> Settle ──────> Done, Refused
+    ask the same now                  └──Never──────────────────────> Refused
+
+`engine` performs what a state asks for and keeps the states: they are the explanation of the call. ``explain``
+of a state is what a person would want to know of it, as JSON.
+"""
+
+from penstock.flow.observed import Answered, Failed, Granted, Hit, InFlight, Landed, Miss
+from penstock.flow.rules import Policy, Rules
+from penstock.flow.states import (
+    FEWEST_TOKENS,
+    Admit,
+    Done,
+    Flying,
+    Follow,
+    Lookup,
+    Refused,
+    Send,
+    Settle,
+    Shape,
+    State,
+    begin,
+)
+
+__all__ = [
+    "FEWEST_TOKENS",
+    "Admit",
+    "Answered",
+    "Done",
+    "Failed",
+    "Flying",
+    "Follow",
+    "Granted",
+    "Hit",
+    "InFlight",
+    "Landed",
+    "Lookup",
+    "Miss",
+    "Policy",
+    "Refused",
+    "Rules",
+    "Send",
+    "Settle",
+    "Shape",
+    "State",
+    "begin",
+]

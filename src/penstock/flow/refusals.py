@@ -1,0 +1,38 @@
+"""The words of a refusal: what does not fit, by how much, and how to mend it."""
+
+from __future__ import annotations
+
+from penstock.errors import BudgetExceeded, Unpriced
+from penstock.ledger import Never
+from penstock.meter import Quote
+from penstock.values import Call, Money
+
+__all__ = ["too_dear", "unpriced"]
+
+
+def unpriced(call: Call, estimate: Quote) -> Unpriced:
+    """The error of a call whose worst case has no price, where a money budget applies."""
+    what = f"the price of model {call.model!r} is not known"
+    if estimate.unbounded:
+        what = f"{estimate.unbounded!r} is billed beyond the tokens of the call"
+    mend = "set the price under [prices] in penstock.toml, or allow_unpriced = true under [budget]"
+    return Unpriced(f"{what}, and a money budget applies", limit="nano", mend=mend)
+
+
+def too_dear(estimate: Quote, never: Never) -> BudgetExceeded:
+    """The error of a call whose worst case does not fit."""
+    name = "/".join(never.account)
+    if never.dimension == "seconds":
+        return BudgetExceeded(f"the time of budget {name!r} is over: {never.left:g} s", limit="seconds")
+    if never.dimension == "depth":
+        message = f"sub-calls of budget {name!r} may be {never.left:g} deep, this one is {never.needed:g}"
+        return BudgetExceeded(message, limit="depth", needed=int(never.needed), left=int(never.left))
+    needed, left = int(never.needed), int(never.left)
+    if never.dimension == "nano":
+        message = f"the call may cost up to {Money(needed)} and budget {name!r} has {Money(left)} left"
+        mend = f"raise the budget, or set max_tokens below {estimate.output_bound:,}"
+    else:
+        unit = never.dimension.replace("_", " ")
+        message = f"the call may take {needed:,} {unit} and budget {name!r} has {left:,} left"
+        mend = "raise that limit"
+    return BudgetExceeded(message, limit=never.dimension, needed=needed, left=left, mend=mend)
