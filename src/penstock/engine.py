@@ -90,14 +90,14 @@ class Engine:
 
     # The driver ----------------------------------------------------------------------------------------------------
 
-    async def look(self, state: Lookup) -> tuple[Done | Follow, Flight | None]:
-        """The next state, and the flight to follow if there is one."""
+    async def look(self, state: Lookup, caller: str) -> tuple[Done | Follow, Flight | None]:
+        """The next state of the call with the id ``caller``, and the flight to follow if there is one."""
         place = (state.call.scope.tenant, state.key)
         found = await self._find(state, place)
         following = state.next(found, self.rules)
         if isinstance(following, Done):
             return following, None
-        return following, self._joinable[place] if isinstance(found, InFlight) else self._set_off(state, place)
+        return following, self._joinable[place] if isinstance(found, InFlight) else self._set_off(state, place, caller)
 
     async def _find(self, state: Lookup, place: _Place) -> Hit | InFlight | Miss:
         if not state.eligible.reads:
@@ -109,8 +109,8 @@ class Engine:
         flight = self._joinable.get(place)  # someone may have set off while the store was read
         return InFlight(flight.leader) if flight else Miss()
 
-    def _set_off(self, state: Lookup, place: _Place) -> Flight:
-        flight = Flight(self._ids(), self.clock)
+    def _set_off(self, state: Lookup, place: _Place, leader: str) -> Flight:
+        flight = Flight(leader, self.clock)
         self._flights.add(flight)
         if state.eligible.reads:
             self._joinable[place] = flight
@@ -149,11 +149,11 @@ class Engine:
 
     async def _send(self, call: Call, flight: Flight) -> Answered | Failed:
         wire = dialect(call.dialect)
-        assembler = wire.assembler()
+        assembler = wire.assembler() if call.stream else None
         try:
             sending = self.providers[call.provider].send(call, flight.under_way)
             async with self._slots.slot(call.deadline), sending as answer:
-                if call.stream and "json" not in answer.headers.get("content-type", ""):
+                if assembler and "json" not in answer.headers.get("content-type", ""):
                     async for chunk in answer.chunks:
                         flight.publish(assembler.feed(chunk))
                     return Answered(assembler.end())
@@ -167,7 +167,8 @@ class Engine:
             error.__cause__ = raised
         finally:
             flight.settling = True
-        return Failed(error, flight.billed, assembler.usage, assembler.text)
+        heard = (assembler.usage, assembler.text) if assembler else (None, "")
+        return Failed(error, flight.billed, *heard)
 
     async def _settle(self, state: Settle, flight: Flight, place: _Place) -> None:
         if state.hold or state.used != NOTHING:

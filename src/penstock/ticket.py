@@ -102,7 +102,7 @@ class Ticket:
 
     async def _look(self, lookup: Lookup) -> None:
         self._note(lookup)
-        self._state, self._flight = await self._engine.look(lookup)
+        self._state, self._flight = await self._engine.look(lookup, self.id)
         if self._flight is not None:
             self._note(self._state)
             self._flight.join(self)
@@ -139,9 +139,8 @@ class Ticket:
 
     async def _end(self, state: Done | Refused) -> Outcome:
         if self.ended is None:
-            self._note(state)
             walked, alerts = (self._flight.states, self._flight.alerts) if self._flight and self._pays else ([], ())
-            log = sorted([*self._log, *walked], key=lambda entry: entry[0])
+            log = [*self._log, *walked, (self._engine.clock.monotonic(), state)]
             since = [(at - self._began, entered) for at, entered in log]
             self.ended = Outcome(self.id, self._at, since[-1][0], state, tuple(since), tuple(alerts))
             await self._engine.finish(self.ended)

@@ -93,7 +93,9 @@ def test_json_is_one_object_and_nothing_else(notes: Path) -> None:
 def test_a_real_server_of_either_kind_answers(notes: Path, dialect: str) -> None:
     with serving(Plan("At nine, see notes/trains.md:3.", usage=USAGE)) as up:
         base = {f"PENSTOCK_{dialect.upper()}_BASE_URL": up.url}
-        run = penstock("ask", "When does the night train leave?", "notes", "--json", "--budget", "50c", cwd=notes.parent, **base)
+        run = penstock(
+            "ask", "When does the night train leave?", "notes", "--json", "--budget", "50c", cwd=notes.parent, **base
+        )
         assert run.returncode == 0, run.stderr
         told = json.loads(run.stdout)
         assert told["source"] == dialect
@@ -175,7 +177,9 @@ def test_a_server_that_is_not_there(notes: Path) -> None:
 
 def test_a_budget_that_does_not_allow_it_sends_nothing(notes: Path) -> None:
     with serving("Because.") as up:
-        run = penstock("ask", "Why?", "notes", "--budget", "$0.00001", "--json", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url)
+        run = penstock(
+            "ask", "Why?", "notes", "--budget", "$0.00001", "--json", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url
+        )
         assert up.served == 0
     assert run.returncode == 3
     assert json.loads(run.stdout)["error"]["type"] == "BudgetExceeded"

@@ -127,7 +127,9 @@ def test_files_that_fit_go_into_one_call_and_others_into_parts(tmp_path: Path) -
 
     def answer(exchange) -> Plan:  # type: ignore[no-untyped-def]
         prompt = exchange.question.body["messages"][-1]["content"]
-        return Plan("Combined, see part0.txt:7." if "Notes from part" in prompt else "part0.txt:7 says w0.", usage=USAGE)
+        return Plan(
+            "Combined, see part0.txt:7." if "Notes from part" in prompt else "part0.txt:7 says w0.", usage=USAGE
+        )
 
     async def main() -> None:
         async with Upstream(answer) as up, opened(up, budget="$1") as lm:

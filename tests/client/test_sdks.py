@@ -35,7 +35,9 @@ def with_openai(reply: Any, body: Callable[[openai.AsyncOpenAI, Upstream, pensto
     asyncio.run(main())
 
 
-def with_anthropic(reply: Any, body: Callable[[anthropic.AsyncAnthropic, Upstream, penstock.LM], Awaitable[None]]) -> None:
+def with_anthropic(
+    reply: Any, body: Callable[[anthropic.AsyncAnthropic, Upstream, penstock.LM], Awaitable[None]]
+) -> None:
     async def main() -> None:
         async with (
             Upstream(reply) as up,
@@ -65,9 +67,14 @@ def test_openai_stream(usage: bool) -> None:
     async def body(client: openai.AsyncOpenAI, up: Upstream, lm: penstock.LM) -> None:
         options: Any = {"stream_options": {"include_usage": True}} if usage else {}
         for _ in range(2):
-            stream = await client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True, **options)
+            stream = await client.chat.completions.create(
+                model="gpt-4o-mini", messages=MESSAGES, stream=True, **options
+            )
             chunks = [chunk async for chunk in stream]
-            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "An answer in pieces."
+            assert (
+                "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+                == "An answer in pieces."
+            )
             assert [chunk.usage.completion_tokens for chunk in chunks if chunk.usage] == ([5] if usage else [])
         assert up.exchanges[0].question.body["stream_options"]["include_usage"] is True
         assert len(up.exchanges) == 1

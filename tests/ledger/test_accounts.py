@@ -13,7 +13,10 @@ AMOUNTS = st.builds(Amounts, *[st.integers(0, 50)] * 5)
 LIMITS = st.builds(Limits, *[st.none() | st.integers(0, 100)] * 5)
 
 
-def account(*path: str, limits: Limits = Limits(), spent: Amounts = NOTHING, held: Amounts = NOTHING) -> Account:
+UNLIMITED = Limits()
+
+
+def account(*path: str, limits: Limits = UNLIMITED, spent: Amounts = NOTHING, held: Amounts = NOTHING) -> Account:
     return Account(path, limits, spent, held)
 
 

@@ -84,7 +84,7 @@ def test_headers_that_change_behaviour_are_in_and_those_of_the_transport_are_out
     base = key({"model": "m"})
     assert base != key({"model": "m"}, headers=(("anthropic-beta", "context-1m"),))
     assert base != key({"model": "m"}, headers=(("x-unheard-of", "1"),))
-    out = tuple((name, "1") for name in sorted(HEADERS_OUT)) + (("x-stainless-retry-count", "2"),)
+    out = (*((name, "1") for name in sorted(HEADERS_OUT)), ("x-stainless-retry-count", "2"))
     assert base == key({"model": "m"}, headers=out)
     pair = (("b", "2"), ("a", "1"))
     assert key({}, headers=pair) == key({}, headers=pair[::-1])

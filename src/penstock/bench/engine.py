@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class NullProvider:
     origin = "null"
 
     @asynccontextmanager
-    async def send(self, call: Call, billed: Billed = ignore) -> AsyncIterator[Answer]:
+    async def send(self, call: Call, billed: Billed = ignore) -> AsyncGenerator[Answer]:
         """One exchange that takes no time."""
         billed(True)
         yield Answer(_once())

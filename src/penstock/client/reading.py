@@ -39,9 +39,9 @@ DIRECT = (
 )
 
 NOTE = (
-    "The files are one part of several. Note everything in them that helps to answer the question at the end: quote what "
-    "matters, and give each note a citation in the form path:line. Lines are numbered. If nothing helps, reply with "
-    "exactly NOTHING."
+    "The files are one part of several. Note everything in them that helps to answer the question at the end: quote "
+    "what matters, and give each note a citation in the form path:line. Lines are numbered. If nothing helps, reply "
+    "with exactly NOTHING."
 )
 
 COMBINE = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -17,6 +18,13 @@ __all__ = ["Policy", "Rules", "cuts_of", "reused"]
 Policy: TypeAlias = Callable[[Call], Sequence[Edit]]
 """A mechanism: it looks at a call and answers with its edits."""
 
+
+@lru_cache(maxsize=64)
+def _minute(number: int) -> datetime:
+    """A minute since 1970. No price changes within one."""
+    return datetime.fromtimestamp(number * 60, UTC)
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What the states decide by."""
 
@@ -29,10 +37,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     def rates(self, call: Call, at: float, model: str | None = None) -> Rates | None:
         """The prices of this call's model, or of another one in its place, at the time ``at``; None: not known."""
-        when = datetime.fromtimestamp(at, UTC)
-        return self.book.rates(
-            model or call.model, call.origin or call.provider, when=when, processing=processing_of(call)
-        )
+        place = call.origin or call.provider
+        return self.book.rates(model or call.model, place, when=_minute(int(at // 60)), processing=processing_of(call))
 
     def quote(self, call: Call, at: float) -> Quote:
         """The worst case of a call. The model's context window matters only where nothing else bounds the answer."""

@@ -56,9 +56,10 @@ def book(spent: int | None, cuts: Sequence[Cut] = (), *, estimated: bool = False
         return Receipt(calls=1, unpriced=1, estimated=int(estimated))
     asked = cuts[0].before if cuts else spent
     saved: dict[str, Money] = {}
-    after = [*(cut.before for cut in cuts[1:]), spent]
-    for cut, next_price in zip(cuts, after, strict=False):
-        saved[cut.mechanism] = Money(saved.get(cut.mechanism, 0) + cut.before - next_price)
+    after = spent
+    for cut in reversed(cuts):
+        saved[cut.mechanism] = Money(saved.get(cut.mechanism, 0) + cut.before - after)
+        after = cut.before
     return Receipt(Money(asked), Money(spent), saved, calls=1, estimated=int(estimated))
 
 

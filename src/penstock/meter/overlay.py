@@ -16,8 +16,8 @@ import msgspec
 from penstock.errors import ConfigError
 from penstock.meter.models import family
 from penstock.meter.rates import Processing, Rates, Tier
-from penstock.meter.shapes import is_object
 from penstock.values import NANO
+from penstock.values.shape import is_object
 
 __all__ = ["DISCOUNTS", "FREE", "Discount", "discounted", "free", "override"]
 

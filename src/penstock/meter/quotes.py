@@ -13,10 +13,10 @@ import msgspec
 from penstock.meter.factors import Factors
 from penstock.meter.models import FALLBACK_WINDOW, family, output_limit
 from penstock.meter.rates import MILLION, Rates
-from penstock.meter.shapes import is_array, is_object
 from penstock.meter.tallies import Tally, tally
 from penstock.meter.tokens import Counter, count
 from penstock.values import Call
+from penstock.values.shape import is_array, is_object
 
 __all__ = ["Quote", "fit", "quote"]
 

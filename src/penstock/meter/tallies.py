@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from penstock.meter.models import image_tokens
-from penstock.meter.shapes import is_array, is_object
 from penstock.meter.tokens import Counter, count, encoding_for
 from penstock.values import Call, Segment
+from penstock.values.shape import is_array, is_object
 
 __all__ = ["KINDS", "Kind", "Tally", "tally"]
 

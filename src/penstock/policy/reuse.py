@@ -26,6 +26,10 @@ class Eligible(msgspec.Struct, frozen=True):
     why: str
 
 
+_SHARING = Eligible(True, True, "no variety was asked for")
+_REFRESHING = Eligible(False, True, "asked anew, to refresh")
+
+
 def eligible(call: Call) -> Eligible:
     """Exact reuse serves calls that did not ask for variety: temperature absent or 0, and one answer.
 
@@ -39,9 +43,7 @@ def eligible(call: Call) -> Eligible:
             return Eligible(False, False, f"temperature {call.body['temperature']} asks for variety")
         if call.answers > 1:
             return Eligible(False, False, f"n = {call.answers} asks for variety")
-    if call.fresh or not call.allows("reuse"):
-        return Eligible(False, True, "asked anew, to refresh")
-    return Eligible(True, True, "no variety was asked for")
+    return _REFRESHING if call.fresh or not call.allows("reuse") else _SHARING
 
 
 def worth_storing(reply: Reply) -> bool:

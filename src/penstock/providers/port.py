@@ -70,7 +70,7 @@ class Assembler(Protocol):
     """Makes a whole `Reply` of a stream, however it is cut into chunks."""
 
     def feed(self, chunk: bytes) -> list[Delta]:
-        """The events completed by this chunk. Raises `BrokenReply` on an error event or on what is not an event stream."""
+        """The events completed by this chunk. Raises `BrokenReply` on an error event, or on what is no event."""
         ...
 
     def end(self) -> Reply:
@@ -102,7 +102,7 @@ class Dialect(Protocol):
         ...
 
     def reply(self, raw: bytes, *, streamed: bool) -> Reply:
-        """A whole reply from its bytes. Raises `BrokenReply` when they are not one (HTML, cut JSON, an error object)."""
+        """A whole reply from its bytes. Raises `BrokenReply` when they are none: HTML, cut JSON, an error."""
         ...
 
     def assembler(self) -> Assembler:
@@ -110,7 +110,7 @@ class Dialect(Protocol):
         ...
 
     def events(self, reply: Reply) -> list[bytes]:
-        """The reply as the events of a stream, as a live one would bring them, usage and terminal event included."""
+        """The reply as events, as a live stream brings them, usage and terminal event included."""
         ...
 
     def body(self, reply: Reply) -> bytes:

@@ -1,22 +1,16 @@
-"""Reading JSON that comes from outside: total functions, so that no shape of it ever raises by accident.
-
-Decoded JSON has the exact classes ``dict`` and ``list``, so the class is compared: it is read for every token.
-"""
+"""Reading the JSON of an answer: what cannot be read is a `BrokenReply`, and no shape raises anything else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from penstock.errors import BrokenReply
+from penstock.values.shape import Json, entries, mapping, objects, text
 
 __all__ = ["Json", "count", "encode", "entries", "mapping", "objects", "parse", "strings", "text"]
-
-Json: TypeAlias = dict[str, Any]
-
-_NOTHING: Json = {}
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -45,31 +39,11 @@ def encode(value: Any) -> bytes:
         raise BrokenReply("the answer is nested too deep") from None
 
 
-def mapping(value: Any) -> Json:
-    """The value if it is an object, otherwise an empty one. For reading only."""
-    return value if value.__class__ is dict else _NOTHING
-
-
-def entries(value: Any) -> list[Any]:
-    """The value if it is a list, otherwise an empty one."""
-    return value if value.__class__ is list else []
-
-
-def objects(value: Any) -> list[Json]:
-    """The objects in a list; empty if it is none."""
-    return [entry for entry in entries(value) if entry.__class__ is dict]
-
-
-def text(value: Any) -> str:
-    """The value if it is a string, otherwise an empty one."""
-    return value if isinstance(value, str) else ""
-
-
 def count(value: Any) -> int | None:
     """A number of tokens, never negative; None when the value is not a number. Some servers write ``12.0``."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return max(0, int(value))
-    return None
+    if value.__class__ is int:
+        return value if value > 0 else 0
+    return max(0, int(value)) if isinstance(value, float) else None
 
 
 def strings(value: Any, skip: frozenset[str] = frozenset()) -> Iterator[str]:

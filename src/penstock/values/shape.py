@@ -5,9 +5,9 @@ Decoded JSON has the exact classes ``dict`` and ``list``, so the class is compar
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
-__all__ = ["Json", "entries", "mapping", "objects", "text"]
+__all__ = ["Json", "entries", "is_array", "is_object", "mapping", "objects", "text"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -32,3 +32,13 @@ def objects(value: Any) -> list[Json]:
 def text(value: Any) -> str:
     """The value if it is a string, otherwise an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Whether the value is a JSON array."""
+    return isinstance(value, list)
+
+
+def is_object(value: object) -> TypeGuard[Json]:
+    """Whether the value is a JSON object."""
+    return isinstance(value, dict)
