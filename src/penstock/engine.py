@@ -132,12 +132,11 @@ class Engine:
                 del self._joinable[place]
 
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
-        path = state.call.scope.path
         match state:
             case Shape():
-                return state.next(self.rules, self.admission.limits(path))
+                return state.next(self.rules, self.admission.limits(state.call.scope.path))
             case Admit():
-                hold = await self.admission.hold(path, state.want, state.floor)
+                hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
                 return state.next(hold if isinstance(hold, Never) else Granted(hold), self.rules)
             case Send():
                 return state.next(await self._send(state.call, flight), self.rules)

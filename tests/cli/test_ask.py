@@ -101,7 +101,7 @@ def test_a_real_server_of_either_kind_answers(notes: Path, dialect: str) -> None
         assert told["source"] == dialect
         assert told["citations"] == [{"path": "notes/trains.md", "line": 3}]
         assert told["cost_usd"] > 0
-        assert "3\tThe night train" in str(up.exchanges[0].question.body)
+        assert "3\tThe night train" in up.exchanges[0].question.prompt
 
 
 @pytest.mark.parametrize(

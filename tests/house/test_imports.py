@@ -26,7 +26,7 @@ IMPURE_MODULES = {
 LEDGER_DOWN = {"ledger", "meter"}
 PORTS = {"clock", "providers", "stores"}
 ENGINE = {"admission", "engine", "flight", "ticket"}
-LIBRARY = {"client", "config", "context", "parallel", "portal", "rlm", "runtime", "telemetry"}
+LIBRARY = {"client", "config", "context", "parallel", "rlm", "runtime", "telemetry"}
 BELOW_FACES = PURE | PORTS | ENGINE | LIBRARY
 MAY_IMPORT: dict[str, set[str]] = {
     "_lazy": set(),
@@ -45,10 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"clock", "flow", "ledger", "stores"},
     "parallel": {"clock", "engine"},
     "rlm": {"clock", "engine", "parallel"},
-    **dict.fromkeys(("config", "portal", "runtime"), BELOW_FACES),
+    **dict.fromkeys(("config", "runtime"), BELOW_FACES),
     "testing": {"flow", "engine"} | LEDGER_DOWN | PORTS,
-    "ask": BELOW_FACES,
-    "cli": BELOW_FACES | {"", "ask", "gateway"},
+    "bench": BELOW_FACES,
+    "cli": BELOW_FACES | {"", "gateway"},
     "gateway": BELOW_FACES - {"client"},
     # The in-process transport of the client is the gateway without a socket.
     "client": BELOW_FACES | {"gateway"},

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ignore import WalkBuilder
-from ignore.overrides import OverrideBuilder
+
+from penstock.context import load
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "litellm", "mock", "unittest.mock"}
@@ -24,10 +24,8 @@ HOSTS = [".".join(parts) for parts in (
 
 
 def files() -> list[Path]:
-    """What a commit would hold: every file that is not ignored."""
-    no_git = OverrideBuilder(ROOT).add("!.git/").build()
-    walk = WalkBuilder(ROOT).hidden(False).git_global(False).overrides(no_git).build()
-    return sorted(path for path in (entry.path() for entry in walk) if path.is_file())
+    """What a commit would hold, as far as it is text: every file that is not ignored."""
+    return sorted(Path(file.path).absolute() for file in load([str(ROOT)]).files)
 
 
 FILES = files()

@@ -43,13 +43,10 @@ class Lookup(msgspec.Struct, frozen=True):
     at: float
 
     def next(self, found: Hit | InFlight | Miss, rules: Rules) -> Done | Follow:
-        match found:
-            case Hit(reply):
-                return Done(self.call, reply, reused(self.call, reply.usage, rules, self.at), source="reuse")
-            case InFlight(leader):
-                return Follow(self, leader)
-            case Miss():
-                return Follow(self, "")
+        if isinstance(found, Hit):
+            reply = found.reply
+            return Done(self.call, reply, reused(self.call, reply.usage, rules, self.at), source="reuse")
+        return Follow(self, found.leader if isinstance(found, InFlight) else "")
 
     def explain(self) -> dict[str, Any]:
         return {"key": self.key.hex(), "reads": self.eligible.reads, "why": self.eligible.why}
@@ -122,11 +119,9 @@ class Admit(msgspec.Struct, frozen=True):
         return Amounts(self.quote.floor_nano, self.quote.input_estimate, calls=1)
 
     def next(self, verdict: Granted | Never, rules: Rules) -> Send | Admit | Refused:
-        match verdict:
-            case Granted(hold):
-                return Send(self.call, self.quote, hold, self.at)
-            case Never() as never:
-                return self._fitted(never, rules) or Refused(self.call, too_dear(self.quote, never))
+        if isinstance(verdict, Granted):
+            return Send(self.call, self.quote, verdict.hold, self.at)
+        return self._fitted(verdict, rules) or Refused(self.call, too_dear(self.quote, verdict))
 
     def _fitted(self, never: Never, rules: Rules) -> Admit | None:
         """The same call with as many answer tokens as the budget allows, where the user allows that."""
@@ -158,14 +153,10 @@ class Send(msgspec.Struct, frozen=True):
 
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
-        outcome: Reply | PenstockError
-        match observed:
-            case Answered(reply):
-                outcome, usage, estimated = reply, reply.usage or self._guess(reply.text, rules), reply.usage is None
-            case Failed(error, billed, heard, text):
-                if not billed:
-                    return Settle(call, self.quote, self.hold, error, NOTHING, None, Receipt())
-                outcome, usage, estimated = error, self._guess(text, rules, heard), True
+        if isinstance(observed, Failed) and not observed.billed:
+            return Settle(call, self.quote, self.hold, observed.error, NOTHING, None, Receipt())
+        outcome = observed.reply if isinstance(observed, Answered) else observed.error
+        usage, estimated = self._used(observed, rules)
         rates = rules.rates(call, self.at)
         spent = None if rates is None else price(usage, rates)
         receipt = book(spent, cuts_of(call, usage, spent, rules, self.at), estimated=estimated)
@@ -174,15 +165,22 @@ class Send(msgspec.Struct, frozen=True):
         used = Amounts(spent or 0, usage.prompt, usage.completion, calls=1)
         return Settle(call, self.quote, self.hold, outcome, used, usage, receipt)
 
-    def _guess(self, text: str, rules: Rules, heard: Usage | None = None) -> Usage:
-        """The usage of a call whose provider did not report it, from what was sent and what came back.
+    def _used(self, observed: Answered | Failed, rules: Rules) -> tuple[Usage, bool]:
+        """The usage, and whether it is an estimate: from what was sent, and from the text that came back.
 
-        A stream reports its prompt when it begins and its answer when it ends: ``heard`` is what it had said.
+        A stream reports its prompt when it begins and its answer when it ends; of one that broke off the prompt may
+        be known, and what of the answer was heard.
         """
+        if isinstance(observed, Failed):
+            heard, text = observed.usage, observed.text
+        elif observed.reply.usage is not None:
+            return observed.reply.usage, False
+        else:
+            heard, text = None, observed.reply.text
         if heard is not None:
-            return msgspec.structs.replace(heard, output=max(heard.output, count(text)))
+            return msgspec.structs.replace(heard, output=max(heard.output, count(text))), True
         expected = self.quote or quote(self.call, None, rules.factors)
-        return Usage(input=expected.input_estimate, output=count(text))
+        return Usage(input=expected.input_estimate, output=count(text)), True
 
     def explain(self) -> dict[str, Any]:
         edits = [{"mechanism": e.mechanism, "path": list(e.path), "op": e.op, **e.evidence} for e in self.call.edits]

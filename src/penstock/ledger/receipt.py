@@ -56,10 +56,9 @@ def book(spent: int | None, cuts: Sequence[Cut] = (), *, estimated: bool = False
         return Receipt(calls=1, unpriced=1, estimated=int(estimated))
     asked = cuts[0].before if cuts else spent
     saved: dict[str, Money] = {}
-    after = spent
-    for cut in reversed(cuts):
+    for number, cut in enumerate(cuts, 1):
+        after = cuts[number].before if number < len(cuts) else spent
         saved[cut.mechanism] = Money(saved.get(cut.mechanism, 0) + cut.before - after)
-        after = cut.before
     return Receipt(Money(asked), Money(spent), saved, calls=1, estimated=int(estimated))
 
 

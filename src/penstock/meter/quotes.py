@@ -75,10 +75,10 @@ def quote(
     estimate, bound = factors.estimate(name, weights), factors.bound(name, weights)
     most = _most(call, window or FALLBACK_WINDOW, estimate)
     output = most * call.answers
-    worst = floor = input_rate = output_rate = 0
+    worst = floor = input_rate = output_rate = per_call = 0
     if rates is not None:
-        input_rate, output_rate = _dearest(call, rates, bound)
-        worst = _round(bound * input_rate + output * output_rate) + rates.per_call
+        input_rate, output_rate, per_call = _dearest(call, rates, bound)
+        worst = _round(bound * input_rate + output * output_rate) + per_call
         floor = _round(estimate * rates.at(estimate).input) + rates.per_call
     return Quote(
         worst_nano=worst,
@@ -92,7 +92,7 @@ def quote(
         unbounded=_unbounded(call, rates),
         input_rate=input_rate,
         output_rate=output_rate,
-        per_call=0 if rates is None else rates.per_call,
+        per_call=per_call,
         tally=weights,
     )
 
@@ -118,8 +118,8 @@ def _most(call: Call, window: int, estimate: int) -> int:
     return output_limit(call.model) or max(window - estimate, 1)
 
 
-def _dearest(call: Call, rates: Rates, bound: int) -> tuple[int, int]:
-    """The highest input and output rates that a prompt of at most ``bound`` tokens can meet."""
+def _dearest(call: Call, rates: Rates, bound: int) -> tuple[int, int, int]:
+    """The highest input and output rates, and fee, that a prompt of at most ``bound`` tokens can meet."""
     steps = [rates, *(tier.rates for tier in rates.tiers if tier.above < bound)]
     marks = _cache_marks(call)
     fields = ["input", "cache_read"]
@@ -130,6 +130,7 @@ def _dearest(call: Call, rates: Rates, bound: int) -> tuple[int, int]:
     return (
         max(int(getattr(step, field)) for step in steps for field in fields),
         max(max(step.output, step.reasoning) for step in steps),
+        max(step.per_call for step in steps),
     )
 
 

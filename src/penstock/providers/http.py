@@ -193,7 +193,7 @@ class HttpProvider:
                 try:
                     response = await self._ask(headers, body, key, call.deadline)
                 except ProviderError as error:
-                    billed(False)
+                    billed(_lost(error))
                     if error.status in _THROTTLED:
                         gate.throttled()
                     delay = self._patience(attempt, error, call.deadline)
@@ -331,6 +331,12 @@ def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
     """The headers to hand on, names in lower case. The body has been decoded: what described its coding is left out."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return {name: value for name, value in headers.items() if name not in _HOP}
+
+
+def _lost(error: ProviderError) -> bool:
+    """Whether the connection broke after the request had gone out: then the upstream may be at work, and bill it."""
+    cause = error.__cause__
+    return isinstance(cause, aiohttp.ServerConnectionError) and not isinstance(cause, aiohttp.ConnectionTimeoutError)
 
 
 def _unreachable(error: aiohttp.ClientError, name: str, where: str) -> ProviderError:

@@ -26,11 +26,6 @@ class Scope(msgspec.Struct, frozen=True):
         """The accounts from the root down, each name once."""
         return (self.tenant, self.session, *self.run) if self.session else (self.tenant, *self.run)
 
-    @property
-    def depth(self) -> int:
-        """How many levels of sub-calls lie above: 0 for a call the user made."""
-        return len(self.run)
-
     def child(self, name: str) -> Scope:
         """The scope of a sub-call: the same tenant and session, one level down."""
         return Scope(self.tenant, self.session, (*self.run, name))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.values.shape import entries, mapping, text
+from penstock.values.shape import entries, is_array, is_object, mapping, text
 
 __all__ = ["Path", "Segment", "Stability", "segments"]
 
@@ -126,11 +126,12 @@ def _block(path: Path, role: str, block: Any, stability: Stability, kind: str) -
         yield Segment(path, role, _KINDS.get(shape, "other"), _json(block), stability)
 
 
-_PROMPT_FIELDS = frozenset({"tools", "system", "instructions", "messages", "input"})
+_ELSEWHERE = frozenset({"tools", "system", "instructions", "messages", "input", "stream_options", "metadata"})
+"""Fields that are walked by themselves, or that no model reads."""
 
 
 def _parameters(body: Mapping[str, Any]) -> Iterator[Segment]:
     """Fields that carry text into the prompt without being messages: a response schema, functions, unknown ones."""
     for field, value in body.items():
-        if field not in _PROMPT_FIELDS and isinstance(value, dict | list):
+        if field not in _ELSEWHERE and (is_object(value) or is_array(value)):
             yield Segment((field,), "", "other", _json(value), Stability.TOOLS)

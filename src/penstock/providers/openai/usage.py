@@ -109,6 +109,8 @@ def _chunk(event: bytes) -> Json:
 
 def _first(fields: Json, names: tuple[str, ...]) -> int:
     """The first of these counts that is given and not zero."""
+    if not fields:
+        return 0
     for name in names:
         if tokens := count(fields.get(name)):
             return tokens
