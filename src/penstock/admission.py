@@ -11,7 +11,7 @@ from collections import deque
 
 from penstock.clock import Clock
 from penstock.ledger import Account, Alert, Amounts, Limits, Never, Wait
-from penstock.stores.holds import Holds
+from penstock.stores.holds import Holds, above
 
 __all__ = ["Admission"]
 
@@ -52,7 +52,7 @@ class Admission:
         return self._applying[path]
 
     def _tightest(self, path: tuple[str, ...]) -> Limits | None:
-        found = [self._limits[path[:n]] for n in range(1, len(path) + 1) if path[:n] in self._limits]
+        found = [self._limits[account] for account in above(path) if account in self._limits]
         limited = [limits for limits in found if limits != Limits(allow_unpriced=limits.allow_unpriced)]
         if not limited:
             return None
@@ -64,7 +64,7 @@ class Admission:
 
     async def hold(self, path: tuple[str, ...], want: Amounts, floor: Amounts) -> str | Never:
         """The id of a hold for ``want`` on every account of the path; waits as long as waiting can help."""
-        blocking = next((account for account in _upwards(path) if self._lines.get(account)), None)
+        blocking = next((account for account in above(path) if account in self._lines), None) if self._lines else None
         if blocking is None:
             verdict = await self.holds.hold(path, want, floor, self._clock.now())
             if not isinstance(verdict, Wait):
@@ -115,11 +115,9 @@ class Admission:
                 del self._lines[account]
 
     def _wake(self, path: tuple[str, ...]) -> None:
-        for account in _upwards(path):
+        if not self._lines:
+            return
+        for account in above(path):
             line = self._lines.get(account)
             if line:
                 line[0].set()
-
-
-def _upwards(path: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return [path[:n] for n in range(len(path), 0, -1)]

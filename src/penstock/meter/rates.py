@@ -42,7 +42,10 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, prompt_tokens: int) -> Rates:
         """The rates for a prompt of this size: those of the highest tier whose threshold it exceeds."""
-        return next((tier.rates for tier in reversed(self.tiers) if prompt_tokens > tier.above), self)
+        for tier in reversed(self.tiers):
+            if prompt_tokens > tier.above:
+                return tier.rates
+        return self
 
 
 class Tier(msgspec.Struct, frozen=True):
