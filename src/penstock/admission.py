@@ -40,27 +40,26 @@ class Admission:
         self._applying.clear()
         return account
 
-    def limits(self, path: tuple[str, ...]) -> Limits | None:
+    async def drop(self, path: tuple[str, ...]) -> None:
+        """Forget an account that was opened for one piece of work; what it spent stays booked in those above."""
+        await self.holds.drop(path)
+        self._limits.pop(path, None)
+        self._applying.pop(path, None)
+
+    async def limits(self, path: tuple[str, ...]) -> Limits | None:
         """What applies to calls on this path, None when no account above them has a limit.
 
         Only whether money is limited, and whether the unpriced may pass, is told apart: the store knows the amounts.
+        Accounts that other processes share are read anew each time: their limits may have changed.
         """
+        if self.holds.shared:
+            accounts = [await self.holds.account(account) for account in above(path)]
+            return _tightest([account.limits for account in accounts if account is not None])
         if path not in self._applying:
             if len(self._applying) >= _REMEMBERED:
                 self._applying.clear()
-            self._applying[path] = self._tightest(path)
+            self._applying[path] = _tightest([self._limits[each] for each in above(path) if each in self._limits])
         return self._applying[path]
-
-    def _tightest(self, path: tuple[str, ...]) -> Limits | None:
-        found = [self._limits[account] for account in above(path) if account in self._limits]
-        limited = [limits for limits in found if limits != Limits(allow_unpriced=limits.allow_unpriced)]
-        if not limited:
-            return None
-        money = [limits for limits in limited if limits.nano is not None]
-        return Limits(
-            nano=min((limits.nano for limits in money if limits.nano is not None), default=None),
-            allow_unpriced=all(limits.allow_unpriced for limits in money),
-        )
 
     async def hold(self, path: tuple[str, ...], want: Amounts, floor: Amounts) -> str | Never:
         """The id of a hold for ``want`` on every account of the path; waits as long as waiting can help."""
@@ -121,3 +120,14 @@ class Admission:
             line = self._lines.get(account)
             if line:
                 line[0].set()
+
+
+def _tightest(found: list[Limits]) -> Limits | None:
+    limited = [limits for limits in found if limits != Limits(allow_unpriced=limits.allow_unpriced)]
+    if not limited:
+        return None
+    money = [limits for limits in limited if limits.nano is not None]
+    return Limits(
+        nano=min((limits.nano for limits in money if limits.nano is not None), default=None),
+        allow_unpriced=all(limits.allow_unpriced for limits in money),
+    )

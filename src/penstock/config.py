@@ -173,6 +173,8 @@ def load(file: str | os.PathLike[str] | None = None) -> Settings:
         base_url = os.environ.get(f"PENSTOCK_{name.upper()}_BASE_URL")
         if name not in providers and (base_url or os.environ.get(known.key_env)):
             providers[name] = msgspec.structs.replace(known, base_url=base_url or known.base_url)
+    if EMBEDDED in settings.providers:
+        raise ConfigError(f"providers.{EMBEDDED} is the name of the reader that is built in", mend="take another name")
     if settings.provider and settings.provider not in {*providers, EMBEDDED}:
         listed = ", ".join(providers) or "none"
         raise ConfigError(f"provider = {settings.provider!r} is not described", mend=f"described are: {listed}")

@@ -9,9 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias, assert_never
 
+import msgspec
+
 from penstock.admission import Admission
 from penstock.clock import Clock
-from penstock.errors import Cancelled, PenstockError, ProviderError
+from penstock.errors import BadInput, Cancelled, PenstockError, ProviderError
 from penstock.flight import Flight
 from penstock.flow import (
     Admit,
@@ -71,6 +73,7 @@ class Engine:
         self._sinks = sinks
         self._joinable: dict[_Place, Flight] = {}
         self._flights: set[Flight] = set()
+        self._closing = False
 
     async def run(self, call: Call) -> Outcome:
         """The outcome of a call, whichever it is."""
@@ -83,8 +86,12 @@ class Engine:
 
     async def close(self) -> None:
         """Call off what is under way, and return when all of it has settled."""
-        for flight in tuple(self._flights):
-            await flight.call_off()
+        self._closing = True
+        flights = tuple(self._flights)
+        for flight in flights:
+            flight.call_off()
+        for flight in flights:
+            await flight.ended()
         for provider in self.providers.values():
             await provider.close()
 
@@ -92,6 +99,8 @@ class Engine:
 
     async def look(self, state: Lookup, caller: str) -> tuple[Done | Follow, Flight | None]:
         """The next state of the call with the id ``caller``, and the flight to follow if there is one."""
+        if self._closing:
+            raise BadInput("this engine is closed", mend="ask inside the `async with` block")
         place = (state.call.scope.tenant, state.key)
         found = await self._find(state, place)
         following = state.next(found, self.rules)
@@ -100,21 +109,32 @@ class Engine:
         return following, self._joinable[place] if isinstance(found, InFlight) else self._set_off(state, place, caller)
 
     async def _find(self, state: Lookup, place: _Place) -> Hit | InFlight | Miss:
-        if not state.eligible.reads:
+        if not state.eligible.joins:
             return Miss()
-        if place not in self._joinable:
+        if state.eligible.reads and self._under_way(place) is None:
             reply = await self._replies.get(*place, now=self.clock.now())
             if reply is not None:
                 return Hit(reply)
-        flight = self._joinable.get(place)  # someone may have set off while the store was read
+        flight = self._under_way(place)  # someone may have set off while the store was read
         return InFlight(flight.leader) if flight else Miss()
 
+    def _under_way(self, place: _Place) -> Flight | None:
+        flight = self._joinable.get(place)
+        return flight if flight is not None and flight.joinable else None
+
     def _set_off(self, state: Lookup, place: _Place, leader: str) -> Flight:
-        flight = Flight(leader, self.clock)
+        """A flight for whoever asks this, its deadline left to each of them. Whether to join is for the next to say."""
+        flight = self._joinable[place] = Flight(leader, self.clock)
         self._flights.add(flight)
-        if state.eligible.reads:
-            self._joinable[place] = flight
-        flight.start(lambda flight: self._fly(flight, Shape(state.call, state.at), place))
+
+        def ended() -> None:
+            self._flights.discard(flight)
+            if self._joinable.get(place) is flight:
+                del self._joinable[place]
+
+        call = msgspec.structs.replace(state.call, deadline=None)
+        unwalked = Refused(call, Cancelled("called off before it was sent"))
+        flight.start(self._fly(flight, Shape(call, state.at), place), unwalked, ended)
         return flight
 
     async def _fly(self, flight: Flight, state: Flying | Done | Refused, place: _Place) -> Done | Refused:
@@ -126,15 +146,11 @@ class Engine:
             return state
         except asyncio.CancelledError:
             return Refused(state.call, Cancelled("called off before it was sent"))
-        finally:
-            self._flights.discard(flight)
-            if self._joinable.get(place) is flight:
-                del self._joinable[place]
 
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         match state:
             case Shape():
-                return state.next(self.rules, self.admission.limits(state.call.scope.path))
+                return state.next(self.rules, await self.admission.limits(state.call.scope.path))
             case Admit():
                 hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
                 return state.next(hold if isinstance(hold, Never) else Granted(hold), self.rules)
@@ -155,8 +171,10 @@ class Engine:
                 if assembler and "json" not in answer.headers.get("content-type", ""):
                     async for chunk in answer.chunks:
                         flight.publish(assembler.feed(chunk))
-                    return Answered(assembler.end())
-                return Answered(wire.reply(await _whole(answer), streamed=False))
+                    reply = assembler.end()
+                else:
+                    reply = wire.reply(await _whole(answer), streamed=False)
+                return Answered(reply, reply.text if reply.usage else _generated(reply))
         except asyncio.CancelledError:
             error: PenstockError = Cancelled("called off while it was under way")
         except PenstockError as raised:
@@ -182,6 +200,15 @@ class Engine:
         """Hand the outcome of one caller to every sink."""
         for sink in self._sinks:
             await sink(outcome)
+
+
+def _generated(reply: Reply) -> str:
+    """All that a model generated, reasoning and tool arguments among it."""
+    wire = dialect(reply.dialect)
+    assembler = wire.assembler()
+    for event in wire.events(reply):
+        assembler.feed(event)
+    return assembler.text
 
 
 async def _whole(answer: Answer) -> bytes:

@@ -62,8 +62,7 @@ class ConfigError(BadInput):
 class BudgetExceeded(PenstockError):
     """The worst case of a call does not fit a budget above it. Nothing was sent.
 
-    ``limit`` names the dimension (``money``, ``calls`` ...) and the account; ``needed`` and ``left`` are in its unit
-    (nano-dollars for money).
+    ``limit`` names the dimension (``nano``: money, ``calls`` ...); ``needed`` and ``left`` are in its unit.
     """
 
     exit_code = 3

@@ -1,14 +1,14 @@
 """Single flight: one walk to the upstream, and everyone who listens to it.
 
-Whoever asks first starts the flight, whoever asks the same while it is under way joins it: what has come so far is
-replayed, the rest follows live. When the last listener leaves the flight is called off; until then it goes on, even
-if the first one has left. Exactly one listener pays: the first of those still there at the end, or the last to leave.
+Whoever asks first starts the flight and pays for it; whoever asks the same while it is under way joins it: what has
+come so far is replayed, the rest follows live. When the last listener leaves the flight is called off; until then it
+goes on, even if the first one has left.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from penstock.clock import Clock
@@ -24,13 +24,15 @@ class Flight:
 
     def __init__(self, leader: str, clock: Clock) -> None:
         self.leader = leader
-        """The id of the call that set it off."""
-        self.payer: object = None
-        """The listener whose receipt carries the cost; known when the flight has ended."""
+        """The id of the call that set it off, and pays."""
+        self.leader_left: Callable[[], Awaitable[None]] | None = None
+        """Books the leader's end, when it left before the flight had ended."""
         self.billed = False
         """Whether a request is under way that the provider bills even if it breaks off now."""
         self.settling = False
         """From here on what happened is booked, and the flight is not called off any more."""
+        self.called_off = False
+        """It is being ended without an answer."""
         self.states: list[tuple[float, State]] = []
         """The states walked through, each with the time it was entered (monotonic, seconds)."""
         self.alerts: Sequence[Alert] = ()
@@ -42,20 +44,25 @@ class Flight:
         self._mistake: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
-        """Set off."""
+    def start(self, walk: Coroutine[Any, Any, Done | Refused], unwalked: Refused, ended: Callable[[], None]) -> None:
+        """Set off. ``unwalked`` is the outcome when the walk is cancelled before its first step."""
         self._task = asyncio.create_task(self._run(walk))
 
-    async def _run(self, walk: Callable[[Flight], Coroutine[Any, Any, Done | Refused]]) -> None:
-        try:
-            self._outcome = await walk(self)
-        except BaseException as mistake:
-            self._mistake = mistake
-            raise
-        finally:
-            if self._listeners:
-                self.payer = self._listeners[0]
+        def close(task: asyncio.Task[None]) -> None:
+            if self._outcome is None and task.cancelled():
+                walk.close()
+                self._outcome = unwalked
+            elif not task.cancelled():
+                self._mistake = task.exception()
+            ended()
             self._tell()
+
+        self._task.add_done_callback(close)
+
+    async def _run(self, walk: Coroutine[Any, Any, Done | Refused]) -> None:
+        self._outcome = await walk
+        if self.leader_left is not None:
+            await self.leader_left()
 
     def _tell(self) -> None:
         self._news.set()
@@ -72,10 +79,15 @@ class Flight:
 
     @property
     def outcome(self) -> Done | Refused | None:
-        """The outcome; None while it is under way."""
+        """The outcome; None while it is under way. Raises what the walk raised by mistake."""
         if self._mistake is not None:
             raise self._mistake
         return self._outcome
+
+    @property
+    def joinable(self) -> bool:
+        """Whether it is still worth joining: it has not ended, and is not being called off."""
+        return not self.called_off and self._outcome is None and self._mistake is None
 
     def join(self, who: object) -> None:
         """Be counted as a listener, until `leave`."""
@@ -84,16 +96,26 @@ class Flight:
     async def leave(self, who: object) -> None:
         """Stop listening. Leaving as the last one calls the flight off and waits until it has settled."""
         self._listeners.remove(who)
-        if not self._listeners and self.outcome is None:
-            self.payer = who
-            await self.call_off()
+        if not self._listeners and self._outcome is None:
+            self.call_off()
+            await self.ended()
 
-    async def call_off(self) -> None:
-        """End the flight, unless it is already booking; return when it has settled."""
-        if self._task is not None and not self._task.done():
-            if not self.settling:
-                self._task.cancel()
-            await asyncio.wait([self._task])
+    def call_off(self) -> None:
+        """End the flight, unless it is already booking."""
+        if self._task is not None and not self._task.done() and not self.settling:
+            self.called_off = True
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Return when the flight has settled. Being cancelled meanwhile does not shorten that: it is money."""
+        cancelled = False
+        while self._task is not None and not self._task.done():
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def events(self, *, until: float | None = None) -> AsyncGenerator[Delta]:
         """All events from the first on, as they come, until the flight has ended.

@@ -63,9 +63,9 @@ class Runtime:
     def by_dialect(self) -> dict[str, str]:
         """The provider that serves each wire format: the default one where it speaks it, else the first that does."""
         chosen: dict[str, str] = {}
-        names = [self.settings.default(), *self.engine.providers]
-        for name in reversed([name for name in names if name != EMBEDDED] or [EMBEDDED]):
-            chosen[self.engine.providers[name].dialect] = name
+        others = [name for name in self.engine.providers if name != EMBEDDED]
+        for name in reversed([self.settings.default(), *others]):
+            chosen |= dict.fromkeys(self.engine.providers[name].dialects, name)
         return chosen
 
     async def close(self) -> None:

@@ -66,11 +66,14 @@ class Ticket:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        flight = self._flight
         try:
-            if self._flight is not None:
-                await self._flight.leave(self)
+            if flight is not None:
+                await flight.leave(self)
         finally:
-            if self.ended is None:
+            if self.ended is None and flight is not None and self._pays and flight.outcome is None:
+                flight.leader_left = self._leave  # it goes on for others: what it costs is told when it has ended
+            elif self.ended is None:
                 await self._leave()
 
     async def events(self) -> AsyncIterator[Delta]:
@@ -112,9 +115,10 @@ class Ticket:
             outcome = await self._followed.landed(until=self.call.deadline)
         except TimeoutError:
             raise self._late() from None
-        state = following.next(Landed(outcome, pays=self._pays, heard=heard))
+        state = following.next(Landed(outcome, heard=heard))
         if isinstance(state, Lookup):
-            await self._followed.leave(self)
+            flight, self._flight = self._followed, None
+            await flight.leave(self)
             await self._look(state)
         else:
             self._state = state
@@ -126,8 +130,8 @@ class Ticket:
 
     @property
     def _pays(self) -> bool:
-        """Whether this caller's receipt carries what the flight cost; known when the flight has ended."""
-        return self._flight is not None and self._flight.payer is self
+        """Whether this caller set the flight off, so that its receipt carries what it cost."""
+        return self._flight is not None and self._flight.leader == self.id
 
     def _late(self) -> DeadlineExceeded:
         late = DeadlineExceeded("the time for this call is over", mend="allow more time, or ask for less")

@@ -104,9 +104,11 @@ def test_the_flight_goes_on_for_who_joined_when_the_first_leaves() -> None:
             first.cancel()
             await clock.settle()
             await clock.advance(5.0)
-            assert (await second).done().receipt.spent == COST
+            joined = (await second).done()
+            assert (joined.source, joined.receipt.spent) == ("joined", 0)
             assert rig.provider.cancelled == 0
-            assert [outcome.state.receipt.spent for outcome in rig.outcomes] == [0, COST]
+            paid = {outcome.id: outcome.state.receipt.spent for outcome in rig.outcomes}
+            assert paid == {"c1": COST, "c2": 0}
 
     asyncio.run(main())
 

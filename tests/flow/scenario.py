@@ -80,9 +80,9 @@ class Walk:
         self.log.append(following)
         return self._to(Shape(self.state.call, NOW))
 
-    def lands(self, outcome: Done | Refused, *, pays: bool = False, heard: bool = False) -> Walk:
+    def lands(self, outcome: Done | Refused, *, heard: bool = False) -> Walk:
         assert isinstance(self.state, Follow)
-        return self._to(self.state.next(Landed(outcome, pays, heard)))
+        return self._to(self.state.next(Landed(outcome, heard)))
 
     def shaped(self, limits: Limits | None = None) -> Walk:
         assert isinstance(self.state, Shape)
@@ -101,7 +101,8 @@ class Walk:
 
     def answered(self, usage: Usage | None = None, **fields: Any) -> Walk:
         assert isinstance(self.state, Send)
-        return self._to(self.state.next(Answered(reply(usage, **fields)), self.rules))
+        answer = reply(usage, **fields)
+        return self._to(self.state.next(Answered(answer, answer.text), self.rules))
 
     def failed(self, error: PenstockError, *, billed: bool = False, usage: Usage | None = None, text: str = "") -> Walk:
         assert isinstance(self.state, Send)

@@ -39,8 +39,9 @@ def test_bad_configuration_is_refused_at_once() -> None:
 
 
 def test_the_embedded_reader_is_free() -> None:
-    rates = PriceBook().rates("embedded", when=NOW)
+    rates = PriceBook().rates("gpt-4o", "embedded:1", when=NOW)
     assert rates is FREE
+    assert PriceBook().rates("embedded", "https://llm.example.com/v1", when=NOW) is None
     assert price(Usage(input=10**9, output=10**9), rates) == 0
 
 

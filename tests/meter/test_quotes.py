@@ -64,7 +64,7 @@ def test_without_a_limit_the_model_has_one() -> None:
     assert mine.max_tokens == FALLBACK_WINDOW - mine.input_estimate
     assert quote(ask("Hi", model="mine"), GPT, window=1_000).max_tokens == 1_000 - mine.input_estimate
     assert quote(ask("Hi " * 900, model="mine"), GPT, window=10).max_tokens == 1
-    assert quote(ask("Hi", max_tokens=-5), GPT).max_tokens == 0
+    assert quote(ask("Hi", max_tokens=-5), GPT).max_tokens == 16_384
 
 
 def test_each_answer_counts() -> None:

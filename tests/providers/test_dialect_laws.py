@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import anthropic_shapes
 import openai_shapes
 import pytest
+import responses_shapes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import BrokenReply
 from penstock.providers.dialects import dialect
 from penstock.providers.port import Dialect
+from penstock.providers.sse import split
 from penstock.values import Call, Delta, Reply
 
 
@@ -24,7 +26,9 @@ class Spoken(NamedTuple):
 
     wire: Dialect
     terminal: bytes
-    """The data of the event that ends a stream."""
+    """The data of an event that ends a stream."""
+    sign: bytes
+    """What the data of such an event holds, and that of no other."""
     bodies: st.SearchStrategy[dict[str, Any]]
     events: st.SearchStrategy[dict[str, Any]]
     """Events of roughly the right shape, with anything anywhere."""
@@ -33,8 +37,21 @@ class Spoken(NamedTuple):
 each = pytest.mark.parametrize(
     "spoken",
     [
-        Spoken(dialect("openai"), b"[DONE]", openai_shapes.bodies, openai_shapes.events),
-        Spoken(dialect("anthropic"), b'{"type": "message_stop"}', anthropic_shapes.bodies, anthropic_shapes.events),
+        Spoken(dialect("openai"), b"[DONE]", b"[DONE]", openai_shapes.bodies, openai_shapes.events),
+        Spoken(
+            dialect("anthropic"),
+            b'{"type": "message_stop"}',
+            b'"message_stop"',
+            anthropic_shapes.bodies,
+            anthropic_shapes.events,
+        ),
+        Spoken(
+            dialect("responses"),
+            b'{"type": "response.completed", "response": {"output": []}}',
+            b'"usage":{',
+            responses_shapes.bodies,
+            responses_shapes.events,
+        ),
     ],
     ids=lambda spoken: spoken.wire.name,
 )
@@ -128,7 +145,7 @@ def test_every_single_byte_can_be_a_chunk(spoken: Spoken) -> None:
 def test_a_stream_cut_before_its_terminal_event_is_no_reply(spoken: Spoken) -> None:
     for name in goldens(spoken.wire.name, "json"):
         raw = golden(name)
-        assert raw.rstrip().endswith(spoken.terminal)
+        assert spoken.sign in split(raw)[-1].data
         for length in range(len(raw.rstrip())):
             assembler = spoken.wire.assembler()
             assembler.feed(raw[:length])

@@ -7,6 +7,7 @@ from penstock.errors import ConfigError
 from penstock.providers.address import endpoint, is_private, proxy_for
 
 CHAT = "chat/completions"
+COUNT = "messages/count_tokens"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,22 @@ CHAT = "chat/completions"
 )  # fmt: skip
 def test_where_a_path_lies(base: str, dialect: str, full: str) -> None:
     assert endpoint(base, dialect, CHAT if dialect == "openai" else "messages") == URL(full)
+
+
+@pytest.mark.parametrize(
+    ("base", "family", "path", "full"),
+    [
+        ("https://h.example/v1/chat/completions", "openai", "responses", "https://h.example/v1/responses"),
+        ("https://h.example/v1/responses/", "openai", CHAT, "https://h.example/v1/chat/completions"),
+        ("https://h.example/api/chat/completions?v=1", "openai", "models", "https://h.example/api/models?v=1"),
+        ("https://h.example/v1/messages", "anthropic", COUNT, "https://h.example/v1/messages/count_tokens"),
+        ("https://h.example/v1/messages/count_tokens", "anthropic", "messages", "https://h.example/v1/messages"),
+        ("https://h.example/anthropic", "anthropic", "models", "https://h.example/anthropic/v1/models"),
+        ("https://h.example/my-responses", "openai", "responses", "https://h.example/my-responses/responses"),
+    ],
+)
+def test_one_base_url_tells_where_every_endpoint_is(base: str, family: str, path: str, full: str) -> None:
+    assert endpoint(base, family, path) == URL(full)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class NullProvider:
 
     name = "null"
     dialect = "openai"
+    dialects = ("openai",)
     origin = "null"
 
     def send(self, call: Call, billed: Billed = ignore) -> _Exchange:

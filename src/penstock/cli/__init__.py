@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from penstock import __version__
 
@@ -18,6 +19,10 @@ __all__ = ["main"]
 COMMANDS = {
     "ask": "answer a question from files and folders",
     "why": "tell how an answer came about",
+    "serve": "serve OpenAI and Anthropic clients that change nothing but their base URL",
+    "key": "give clients of the gateway keys, budgets and rates",
+    "run": "run a command whose model calls go through a gateway of its own",
+    "doctor": "check that everything works, and say how to mend what does not",
 }
 
 EXAMPLES = """examples:
@@ -49,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:
-            import_module(f"penstock.cli.{name}").arguments(command)
+            _module(name).arguments(command)
     options = parser.parse_args(arguments)
     if options.version:
         sys.stdout.write(f"penstock {__version__}\n")
@@ -59,4 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     from penstock.cli.run import guarded
 
-    return guarded(import_module(f"penstock.cli.{options.command}").run, options)
+    return guarded(_module(options.command).run, options)
+
+
+def _module(command: str) -> Any:
+    """Where a command is written: in the file of its name, but for ``run``, which is what all commands share."""
+    return import_module("penstock.cli." + ("exec" if command == "run" else command))

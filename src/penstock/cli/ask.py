@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from penstock.cli.progress import shown
 from penstock.cli.run import print_json, say, shared
 from penstock.client.lm import LM, open
 from penstock.client.reading import Reading, read
+from penstock.context import Skipped
 
 __all__ = ["arguments", "run"]
 
@@ -69,6 +71,13 @@ async def _answer(lm: LM, options: argparse.Namespace) -> Reading:
         return await read(lm, options.question, options.paths, progress=progress, **chosen)
 
 
+def _by_reason(skipped: Sequence[Skipped]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in skipped:
+        found.setdefault(one.reason, []).append(one.path)
+    return found
+
+
 def _print(reading: Reading, options: argparse.Namespace) -> None:
     reply, receipt = reading.reply, reading.reply.receipt
     if options.json:
@@ -90,8 +99,7 @@ def _print(reading: Reading, options: argparse.Namespace) -> None:
         return
     sys.stdout.write(reply.text.rstrip() + "\n")
     sys.stdout.flush()
-    if reading.skipped:
-        first = reading.skipped[0]
-        more = f" and {len(reading.skipped) - 1} more" if len(reading.skipped) > 1 else ""
-        say(f"skipped: {first.path} ({first.reason}){more}")
+    for reason, paths in _by_reason(reading.skipped).items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        say(f"skipped, {reason}: {paths[0]}{more}")
     say(f"{receipt} · {reply.source} · {reading.files} files · why: penstock why {reply.id}")

@@ -42,7 +42,7 @@ async def open(
     ``provider`` is a name of ``penstock.toml``, ``openai``, ``anthropic`` or ``embedded``; absent: the first that there
     is a key for, else the embedded reader. ``base_url`` and ``api_key`` are those of any server that speaks the
     provider's format. ``model`` is a tier (``small``, ``large``) or the provider's own name. ``budget`` is money
-    (``"$2.00"``, ``"5c"``) or `Limits`, for everything asked through this `LM`; with a ``scope``, all processes that
+    (``"$2.00"``, ``"5c"``) in place of the configured one, or `Limits`, for all asked through this `LM`; with a ``scope``, all processes that
     open the same ``home`` with that scope share it. With ``fit``, a call that sets no ``max_tokens`` and whose worst
     case does not fit the budget is sent with as many answer tokens as do fit.
 
@@ -61,7 +61,9 @@ async def open(
         if max_concurrency < 1:
             raise BadInput(f"max_concurrency = {max_concurrency}", mend="at least 1")
         settings = msgspec.structs.replace(settings, max_concurrency=max_concurrency)
-    limits = settings.budget.limits() if budget is None else as_limits(budget)
+    limits = budget if isinstance(budget, Limits) else settings.budget.limits()
+    if isinstance(budget, str):
+        limits = msgspec.structs.replace(limits, nano=int(parse_money(budget)))
     keys = {settings.default(): api_key} if api_key else {}
     runtime = await build(settings, at=home, shared=scope is not None, keys=keys, fit=fit)
     try:
@@ -70,11 +72,6 @@ async def open(
         yield LM(runtime, model=model, scope=place)
     finally:
         await runtime.close()
-
-
-def as_limits(budget: str | Limits) -> Limits:
-    """What a user means by a budget: an amount of money, or limits in any dimension."""
-    return budget if isinstance(budget, Limits) else Limits(nano=int(parse_money(budget)))
 
 
 class LM:
@@ -121,7 +118,7 @@ class LM:
         if files:
             from penstock.client.reading import read
 
-            return (await read(self, prompt, files, context=context, **options)).reply
+            return (await read(self, prompt, files, context=context, after=after, **options)).reply
         return await self.converse(prompt, context, after=after, **options)
 
     async def converse(
@@ -215,12 +212,17 @@ class LM:
             temperature=temperature,
             stream=stream,
         )
+        try:
+            raw = msgspec.json.encode(body)
+        except UnicodeEncodeError:
+            raise BadInput("the prompt holds a broken character", mend="pass text that is valid Unicode") from None
         return Call(
             dialect=provider.dialect,
             provider=name,
             origin=provider.origin,
-            raw=msgspec.json.encode(body),
+            raw=raw,
             body=body,
+            fitting=max_tokens is None,
             scope=scope or self.scope,
             reuse=reuse,
             fresh=fresh,

@@ -14,7 +14,6 @@ from penstock.config import EMBEDDED
 from penstock.context import Citation, File, Piece, Skipped, citations, load, render, split
 from penstock.errors import BadInput, PenstockError
 from penstock.meter import FALLBACK_WINDOW, count
-from penstock.values import Scope
 
 if TYPE_CHECKING:
     from penstock.client.lm import LM
@@ -78,6 +77,8 @@ async def read(
     paths: Sequence[str | os.PathLike[str]],
     *,
     context: str | None = None,
+    after: Reply | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109  the deadline of all calls together
     progress: Callable[[Progress], None] = lambda _: None,
     **options: Any,
 ) -> Reading:
@@ -94,7 +95,7 @@ async def read(
         raise BadInput(
             f"there is nothing to read in {', '.join(map(str, paths))}", mend=reasons or "the folder is empty"
         )
-    asking = _Asking(lm, question, context, options)
+    asking = _Asking(lm, question, context, after, _Deadline(lm, timeout), options)
     parts = await asyncio.to_thread(asking.parts, loaded.files)
     if len(parts) == 1:
         progress(Progress("asking", 0, 1))
@@ -132,13 +133,35 @@ async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[P
     return answer.including(notes)
 
 
+class _Deadline:
+    """One time limit for however many calls."""
+
+    def __init__(self, lm: LM, seconds: float | None) -> None:
+        self._clock = lm.runtime.engine.clock
+        self._until = None if seconds is None else self._clock.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """The seconds that are left; None: no limit."""
+        return None if self._until is None else self._until - self._clock.monotonic()
+
+
 class _Asking:
     """One question, however many calls it takes."""
 
-    def __init__(self, lm: LM, question: str, context: str | None, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        lm: LM,
+        question: str,
+        context: str | None,
+        after: Reply | None,
+        deadline: _Deadline,
+        options: dict[str, Any],
+    ) -> None:
         self._lm = lm
         self._question = question
         self._context = context
+        self._after = after
+        self._deadline = deadline
         self._options = options
         self._provider, self._model = lm.runtime.settings.resolve(options.get("model") or lm.model)
 
@@ -174,10 +197,10 @@ class _Asking:
         if self._provider != EMBEDDED:
             options["system"] = "\n\n".join(filter(None, [options.get("system"), task]))
             options["max_tokens"] = max_tokens or options.get("max_tokens") or ANSWER_TOKENS
-        scope: Scope = self._lm.scope.child(name)
-        return await self._lm.converse(
-            self._question, "\n\n".join(filter(None, [self._context, text])), scope, **options
-        )
+        whole = "\n\n".join(filter(None, [self._context, text]))
+        after = None if task == NOTE else self._after
+        scope, left = self._lm.scope.child(name), self._deadline.left()
+        return await self._lm.converse(self._question, whole, scope, after=after, timeout=left, **options)
 
 
 def _numbered(piece: Piece) -> Piece:

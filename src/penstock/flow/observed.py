@@ -35,8 +35,6 @@ class Landed(msgspec.Struct, frozen=True):
     """The walk that was followed has ended."""
 
     outcome: Done | Refused
-    pays: bool
-    """Whether this caller's receipt carries the cost."""
     heard: bool = False
     """Whether events of it have been passed on already."""
 
@@ -51,6 +49,8 @@ class Answered(msgspec.Struct, frozen=True):
     """A whole reply came."""
 
     reply: Reply
+    generated: str
+    """All that the model generated; where the provider reported its usage, the visible text will do."""
 
 
 class Failed(msgspec.Struct, frozen=True):

@@ -37,8 +37,13 @@ class Rules(msgspec.Struct, frozen=True):
 
     def rates(self, call: Call, at: float, model: str | None = None) -> Rates | None:
         """The prices of this call's model, or of another one in its place, at the time ``at``; None: not known."""
-        place = call.origin or call.provider
-        return self.book.rates(model or call.model, place, when=_minute(int(at // 60)), processing=processing_of(call))
+        return self.book.rates(
+            model or call.model,
+            call.origin or call.provider,
+            when=_minute(int(at // 60)),
+            processing=processing_of(call),
+            name=call.provider,
+        )
 
     def quote(self, call: Call, at: float) -> Quote:
         """The worst case of a call. The model's context window matters only where nothing else bounds the answer."""

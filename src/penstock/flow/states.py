@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.errors import BudgetExceeded, DeadlineExceeded, PenstockError
+from penstock.errors import BudgetExceeded, Cancelled, DeadlineExceeded, PenstockError
 from penstock.flow.observed import Answered, Failed, Granted, Hit, InFlight, Landed, Miss
 from penstock.flow.refusals import too_dear, unpriced
 from penstock.flow.rules import Rules, cuts_of, reused
 from penstock.ledger import NOTHING, Amounts, Cut, Limits, Never, Receipt, book, charge
-from penstock.meter import Quote, count, fit, price, quote
+from penstock.meter import Quote, count, fit, price, quote, unbounded
 from penstock.policy.reuse import Eligible, eligible, worth_storing
 from penstock.values import Call, Edit, Reply, Usage, identity
 
@@ -60,15 +60,15 @@ class Follow(msgspec.Struct, frozen=True):
     """The id of the earlier caller; empty for a walk of one's own."""
 
     def next(self, landed: Landed) -> Done | Refused | Lookup:
-        """The outcome: as it is for who pays, at no cost for the others.
+        """The outcome: as it is for who asked first, at no cost for the others.
 
         A leader's own limits are not those of who joined it: refused by them, the joiner asks for itself.
         """
         outcome = landed.outcome
-        if landed.pays:
+        if not self.leader:
             return outcome
         if isinstance(outcome, Refused):
-            own = isinstance(outcome.error, BudgetExceeded | DeadlineExceeded)
+            own = isinstance(outcome.error, BudgetExceeded | DeadlineExceeded | Cancelled)
             return self.lookup if own and not landed.heard else Refused(self.lookup.call, outcome.error)
         cuts = [] if outcome.price is None else [Cut("reuse", outcome.price)]
         return Done(self.lookup.call, outcome.reply, book(0, cuts), source="joined")
@@ -106,6 +106,8 @@ class Admit(msgspec.Struct, frozen=True):
     call: Call
     quote: Quote
     at: float
+    unfitted: Call | None = None
+    """The call before its answer was fitted to the budget."""
 
     @property
     def want(self) -> Amounts:
@@ -125,14 +127,15 @@ class Admit(msgspec.Struct, frozen=True):
 
     def _fitted(self, never: Never, rules: Rules) -> Admit | None:
         """The same call with as many answer tokens as the budget allows, where the user allows that."""
-        if not rules.fit or never.dimension != "nano" or self.call.max_tokens is not None:
+        call = self.unfitted or self.call
+        if not rules.fit or never.dimension != "nano" or not (call.fitting or call.max_tokens is None):
             return None
         tokens = fit(self.quote, int(never.left))
-        if tokens < FEWEST_TOKENS:
+        if tokens < FEWEST_TOKENS or tokens >= self.quote.max_tokens:
             return None
         why = {"left": int(never.left), "max_tokens": tokens}
-        call = self.call.edited(Edit("budget", (self.call.max_tokens_field,), "set", tokens, evidence=why))
-        return Admit(call, rules.quote(call, self.at), self.at)
+        fitted = call.edited(Edit("budget", (call.max_tokens_field,), "set", tokens, evidence=why))
+        return Admit(fitted, rules.quote(fitted, self.at), self.at, call)
 
     def explain(self) -> dict[str, Any]:
         q = self.quote
@@ -158,11 +161,12 @@ class Send(msgspec.Struct, frozen=True):
         outcome = observed.reply if isinstance(observed, Answered) else observed.error
         usage, estimated = self._used(observed, rules)
         rates = rules.rates(call, self.at)
-        spent = None if rates is None else price(usage, rates)
+        tokens = None if rates is None else price(usage, rates)
+        spent = None if unbounded(call, rates) else tokens  # with a hosted tool the tokens are not the whole bill
         receipt = book(spent, cuts_of(call, usage, spent, rules, self.at), estimated=estimated)
         if call.charged_to:
             receipt = charge(receipt, call.charged_to)
-        used = Amounts(spent or 0, usage.prompt, usage.completion, calls=1)
+        used = Amounts(tokens or 0, usage.prompt, usage.completion, calls=1)
         return Settle(call, self.quote, self.hold, outcome, used, usage, receipt)
 
     def _used(self, observed: Answered | Failed, rules: Rules) -> tuple[Usage, bool]:
@@ -176,7 +180,7 @@ class Send(msgspec.Struct, frozen=True):
         elif observed.reply.usage is not None:
             return observed.reply.usage, False
         else:
-            heard, text = None, observed.reply.text
+            heard, text = None, observed.generated
         if heard is not None:
             return msgspec.structs.replace(heard, output=max(heard.output, count(text))), True
         expected = self.quote or quote(self.call, None, rules.factors)
@@ -201,7 +205,10 @@ class Settle(msgspec.Struct, frozen=True):
     @property
     def stores(self) -> bool:
         """Whether the reply may answer later calls."""
-        return isinstance(self.outcome, Reply) and eligible(self.call).writes and worth_storing(self.outcome)
+        reply = self.outcome
+        if not isinstance(reply, Reply) or not worth_storing(reply) or not eligible(self.call).writes:
+            return False
+        return reply.usage is not None or not reply.streamed  # a replay could not tell its usage to who asks for it
 
     def next(self) -> Done | Refused:
         if isinstance(self.outcome, Reply):

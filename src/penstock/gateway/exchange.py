@@ -5,23 +5,30 @@ No server is here: the in-process transport of the official SDKs and the gateway
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import msgspec
 
+from penstock.clock import Clock
 from penstock.engine import Engine
-from penstock.errors import BadInput, PenstockError, ProviderError
+from penstock.errors import BadInput, DeadlineExceeded, PenstockError, ProviderError
 from penstock.flow import Done
+from penstock.gateway.endpoints import Endpoint, endpoint, family_of
+from penstock.gateway.names import Names
+from penstock.gateway.terms import Terms, terms
 from penstock.providers.dialects import dialect
 from penstock.providers.port import Dialect
 from penstock.ticket import Ticket
 from penstock.values import Call, Delta, Scope
 from penstock.values.shape import mapping
 
-__all__ = ["Request", "Response", "exchange"]
+__all__ = ["JSON", "Request", "Response", "answer", "asked", "exchange", "refused", "unknown"]
 
-_ENDPOINTS = {"chat/completions": "openai", "messages": "anthropic"}
+JSON = "application/json"
+
+_log = logging.getLogger("penstock")
 
 _NOT_FORWARDED = frozenset(
     {
@@ -41,10 +48,13 @@ _NOT_FORWARDED = frozenset(
         "expect",
         "proxy-authorization",
         "proxy-connection",
-        "cache-control",
     }
 )
-"""Headers about one hop (RFC 9110, section 7.6.1), keys, and what is answered here."""
+"""Headers about one hop (RFC 9110, section 7.6.1), and keys."""
+
+_HOP = frozenset({"connection", "content-length", "content-encoding", "date", "keep-alive", "server", "set-cookie",
+                  "transfer-encoding", "request-id", "x-request-id", "x-should-retry"})  # fmt: skip
+"""Headers of an upstream's error that are not handed on: about its own connection, or said anew here."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -54,10 +64,6 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-    def header(self, name: str) -> str:
-        """The value of a header, empty when absent."""
-        return next((value for key, value in self.headers if key == name), "")
 
 
 class Response(msgspec.Struct):
@@ -75,51 +81,89 @@ async def exchange(
 ) -> AsyncGenerator[Response]:
     """The response to a request; leaving the context before its last chunk calls the call off.
 
-    ``providers`` names the provider of each dialect.
+    ``providers`` names the provider of each wire format.
     """
-    endpoint = request.path.partition("?")[0].strip("/").removeprefix("v1/")
-    name = _ENDPOINTS.get(endpoint, "")
-    if not name or request.method != "POST":
-        yield Response(404, {"content-type": "application/json"}, _unknown(request))
+    headers = dict(request.headers)
+    path = request.path.partition("?")[0]
+    at = endpoint(path)
+    if at is None or not at.dialect or request.method != at.method:
+        yield unknown(request.method, path, headers)
         return
-    wire = dialect(name)
-    id = ""
-    async with AsyncExitStack() as open_until_sent:
-        try:
-            call = _call(engine, request, name, providers, scope)
-            ticket = await open_until_sent.enter_async_context(engine.ask(call))
-            id = ticket.id
-            response = await (_streamed(ticket, wire) if call.stream else _whole(ticket, wire))
-        except PenstockError as error:
-            response = _refused(error, wire, id)
-        yield response
+    wire = dialect(at.dialect)
+    try:
+        wanted = terms(headers, engine.clock)
+        call = asked(engine, at, request.headers, request.body, Names(providers), wanted, scope)
+    except PenstockError as error:
+        yield refused(error, wire)
+        return
+    async with engine.ask(call) as ticket:
+        yield await answer(ticket, wire, engine.clock, wanted.patience)
 
 
-def _call(engine: Engine, request: Request, name: str, providers: Mapping[str, str], scope: Scope) -> Call:
-    provider = providers.get(name)
-    if provider is None:
-        raise BadInput(f"no provider speaks the {name} format", mend="describe one in penstock.toml")
-    off = frozenset(part.strip() for part in request.header("x-penstock-off").split(",") if part.strip())
-    return Call.parse(
-        request.body,
-        dialect=name,
-        provider=provider,
-        origin=engine.providers[provider].origin,
+def asked(
+    engine: Engine,
+    at: Endpoint,
+    headers: tuple[tuple[str, str], ...],
+    body: bytes,
+    names: Names,
+    wanted: Terms,
+    scope: Scope,
+) -> Call:
+    """The call that a request asks for. Raises `BadInput` when it asks for none."""
+    everything = "all" in wanted.off
+    call = Call.parse(
+        body,
+        dialect=at.dialect,
+        provider="",
         headers=tuple(
-            (key, value)
-            for key, value in request.headers
-            if key not in _NOT_FORWARDED and not key.startswith("x-penstock-")
+            header
+            for header in headers
+            if (name := header[0]) not in _NOT_FORWARDED
+            and not name.startswith("x-penstock-")
+            and (name != "cache-control" or everything)
         ),
         scope=scope,
-        off=off,
-        fresh="no-cache" in request.header("cache-control"),
+        off=wanted.off,
+        fresh=wanted.fresh,
     )
+    provider, name = names.place(at, call.model)
+    serving = engine.providers[provider]
+    deadline = wanted.deadline if call.stream else _earlier(wanted.deadline, wanted.patience)
+    return names.aliased(
+        msgspec.structs.replace(call, provider=provider, origin=serving.origin, deadline=deadline), name
+    )
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
+async def answer(ticket: Ticket, wire: Dialect, clock: Clock, patience: float | None) -> Response:
+    """The response to a call that has been asked, whichever it is.
+
+    A client's read timeout bounds an answer that comes whole; of a stream it bounds how long it takes to begin.
+    """
+    try:
+        if not ticket.call.stream:
+            return await _whole(ticket, wire)
+        try:
+            async with clock.deadline(patience):
+                return await _streamed(ticket, wire)
+        except TimeoutError:
+            raise DeadlineExceeded("nothing came in the time the client waits", mend="allow more time") from None
+    except PenstockError as error:
+        return refused(error, wire, ticket.id)
+    except RecursionError:
+        return refused(BadInput("the request body is nested too deep"), wire, ticket.id)
+    except Exception:  # a mistake of ours: the client gets an answer that it can read, the log gets the rest
+        _log.exception("call %s failed", ticket.id)
+        return refused(PenstockError("the gateway failed; its log says why"), wire, ticket.id)
 
 
 async def _whole(ticket: Ticket, wire: Dialect) -> Response:
     outcome = await ticket.outcome()
     done = outcome.done()
-    headers = {**_ids(ticket.id), **_receipt(done), "content-type": "application/json"}
+    headers = {**_ids(ticket.id), **_receipt(done), "content-type": JSON}
     return Response(200, headers, wire.body(done.reply))
 
 
@@ -127,7 +171,13 @@ async def _streamed(ticket: Ticket, wire: Dialect) -> Response:
     """Errors before the first event are answers of their own; after it they are an event that clients raise from."""
     events = ticket.events()
     first = await anext(events)
-    headers = {**_ids(ticket.id), "x-penstock-source": ticket.source, "content-type": "text/event-stream"}
+    headers = {
+        **_ids(ticket.id),
+        "x-penstock-source": ticket.source,
+        "content-type": "text/event-stream",
+        "cache-control": "no-cache",
+        "x-accel-buffering": "no",
+    }
     return Response(200, headers, chunks=_relay(first, events, wire, shown=_usage_shown(ticket.call)))
 
 
@@ -155,23 +205,37 @@ def _ids(id: str) -> dict[str, str]:
 
 def _receipt(done: Done) -> dict[str, str]:
     receipt = done.receipt
-    saved = ", ".join(f"{mechanism}={amount}" for mechanism, amount in receipt.saved.items())
+    saved = ", ".join(f"{mechanism}={amount}" for mechanism, amount in receipt.saved.items() if amount)
     cost = "unpriced" if receipt.unpriced else str(receipt.spent)
     return {"x-penstock-cost": cost, "x-penstock-saved": saved, "x-penstock-source": done.source}
 
 
-def _refused(error: PenstockError, wire: Dialect, id: str) -> Response:
+def refused(error: PenstockError, wire: Dialect, id: str = "") -> Response:
     """The upstream's own words where it spoke this format, else ours in the same shape. Tries are spent: no retry."""
-    headers = {**_ids(id), "content-type": "application/json", "x-should-retry": "false"}
-    if isinstance(error, ProviderError) and error.status >= 400 and error.body[:1] == b"{":
-        passed = {
-            name: value for name, value in error.headers.items() if name.startswith(("retry-after", "x-ratelimit"))
-        }
-        return Response(error.status, {**headers, **passed}, error.body)
+    headers = {**(_ids(id) if id else {}), "content-type": JSON, "x-should-retry": "false"}
+    if isinstance(error, ProviderError):
+        headers |= {name: value for name, value in error.headers.items() if name not in _HOP}
+        if error.status >= 400 and error.body[:1] == b"{":
+            return Response(error.status, headers, error.body)
+        headers["content-type"] = JSON
     status, body = wire.refusal(error, request_id=id)
     return Response(status, headers, body)
 
 
-def _unknown(request: Request) -> bytes:
-    message = f"{request.method} {request.path} is not served here; POST /v1/chat/completions and /v1/messages are"
-    return msgspec.json.encode({"error": {"message": message, "type": "not_found_error", "param": None, "code": None}})
+def unknown(method: str, path: str, headers: Mapping[str, str]) -> Response:
+    """The refusal of a path that is not served, or not with this method, in the client's own shape."""
+    at = endpoint(path)
+    family = family_of(path, anthropic="anthropic-version" in headers)
+    if at is None:
+        told, kind = 404, "not_found_error"
+        message = f"{method} {path} is not served here; POST /v1/chat/completions, /v1/responses, /v1/embeddings and "
+        message += "/v1/messages are, and GET /v1/models"
+    else:
+        told, kind = 405, "invalid_request_error"
+        message = f"{path} is asked with {at.method}, not with {method}"
+    error = {"message": message, "type": kind}
+    if family == "anthropic":
+        body = msgspec.json.encode({"type": "error", "error": error})
+    else:
+        body = msgspec.json.encode({"error": {**error, "param": None, "code": None}})
+    return Response(told, {"content-type": JSON, **({"allow": at.method} if at else {})}, body)

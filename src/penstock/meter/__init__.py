@@ -7,7 +7,7 @@ from penstock.meter.book import PriceBook, processing_of
 from penstock.meter.factors import Factor, Factors
 from penstock.meter.models import FALLBACK_WINDOW, family, image_tokens, output_limit
 from penstock.meter.overlay import DISCOUNTS, FREE
-from penstock.meter.quotes import Quote, fit, quote
+from penstock.meter.quotes import Quote, fit, quote, unbounded
 from penstock.meter.rates import Processing, Rates, Tier, price
 from penstock.meter.tallies import KINDS, Kind, Tally, tally
 from penstock.meter.tokens import Counter, Encoding, by_size, count, encoding_for
@@ -39,4 +39,5 @@ __all__ = [
     "processing_of",
     "quote",
     "tally",
+    "unbounded",
 ]

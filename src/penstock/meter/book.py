@@ -32,11 +32,12 @@ class PriceBook:
         self._windows: dict[tuple[str, str], int | None] = {}
 
     def rates(
-        self, model: str, provider: str = "", *, when: datetime, processing: Processing = "standard"
+        self, model: str, provider: str = "", *, when: datetime, processing: Processing = "standard", name: str = ""
     ) -> Rates | None:
         """What a model costs. None: unpriced, which is never the same as free.
 
-        ``provider`` is a name, a base URL or a host; one that the catalogue does not know is left aside. ``when``
+        ``provider`` is a name, a base URL or a host; one that the catalogue does not know is left aside. ``name`` is
+        what the user calls the provider, where that is something else. ``when``
         without a zone is UTC. Batch and flex without a listed discount cost the standard rates; priority and fast
         without listed rates are unpriced, for they cost more than the standard ones.
 
@@ -47,11 +48,11 @@ class PriceBook:
         (400000000, None)
         """
         moment = when if when.tzinfo is None else when.astimezone(UTC)
-        key = (model, provider, processing, moment.toordinal(), moment.hour, moment.minute)
+        key = (model, provider, name, processing, moment.toordinal(), moment.hour, moment.minute)
         if key not in self._rates:
             if len(self._rates) >= _REMEMBERED:
                 self._rates.clear()
-            self._rates[key] = self._find(model, provider, moment, processing)
+            self._rates[key] = self._find(model, provider, name, moment, processing)
         return self._rates[key]
 
     def window(self, model: str, provider: str = "") -> int | None:
@@ -65,8 +66,9 @@ class PriceBook:
             self._windows[key] = catalogue_window(model, provider)
         return self._windows[key]
 
-    def _find(self, model: str, provider: str, when: datetime, processing: Processing) -> Rates | None:
-        own = self._overrides.get(f"{provider}/{model}") or self._overrides.get(model) or overlay.free(model)
+    def _find(self, model: str, provider: str, name: str, when: datetime, processing: Processing) -> Rates | None:
+        own = self._overrides.get(f"{name or provider}/{model}") or self._overrides.get(model)
+        own = own or overlay.free(provider)
         if own is not None:
             return own
         from penstock.meter.catalogue import catalogue_home, catalogue_rates

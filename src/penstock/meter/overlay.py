@@ -23,9 +23,6 @@ __all__ = ["DISCOUNTS", "FREE", "Discount", "discounted", "free", "override"]
 
 FREE = Rates(input=0, cache_read=0, cache_write_5m=0, cache_write_1h=0, output=0, reasoning=0, source="embedded reader")
 
-_FREE_MODELS = frozenset({"embedded"})
-"""The embedded reader runs no model: it costs nothing, on any day."""
-
 
 class Discount(msgspec.Struct, frozen=True):
     """A share of the standard rates, for one provider and processing, from a day on."""
@@ -72,13 +69,15 @@ DISCOUNTS: tuple[Discount, ...] = (
 )
 
 
-def free(model: str) -> Rates | None:
-    """The rates of a model that costs nothing by nature.
+def free(place: str) -> Rates | None:
+    """The rates of a provider that costs nothing by nature: the embedded reader runs no model.
 
-    >>> free("embedded").input, free("gpt-4o")
+    ``place`` is its name or origin. What a model is called never makes it free.
+
+    >>> free("embedded:1").input, free("https://embedded.example/v1")
     (0, None)
     """
-    return FREE if model in _FREE_MODELS else None
+    return FREE if place.partition(":")[0] == "embedded" else None
 
 
 def discounted(standard: Rates, *, provider: str, model: str, day: date, processing: Processing) -> Rates | None:

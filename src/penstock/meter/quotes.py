@@ -18,7 +18,7 @@ from penstock.meter.tokens import Counter, count
 from penstock.values import Call
 from penstock.values.shape import is_array, is_object
 
-__all__ = ["Quote", "fit", "quote"]
+__all__ = ["Quote", "fit", "quote", "unbounded"]
 
 _PRIOR = Factors()
 
@@ -89,7 +89,7 @@ def quote(
         max_tokens=most,
         answers=call.answers,
         unpriced=rates is None,
-        unbounded=_unbounded(call, rates),
+        unbounded=unbounded(call, rates),
         input_rate=input_rate,
         output_rate=output_rate,
         per_call=per_call,
@@ -162,7 +162,7 @@ _BEYOND = ("web_search_options", "mcp_servers", "inference_geo", "prediction")
 """Fields that bring fees, hosted tools, surcharges, or answer tokens beyond the limit."""
 
 
-def _unbounded(call: Call, rates: Rates | None) -> str:
+def unbounded(call: Call, rates: Rates | None) -> str:
     """The first thing that is billed beyond the tokens of this call; empty when there is none."""
     tools = call.body.get("tools")
     for tool in tools if is_array(tools) else ():

@@ -2,48 +2,108 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import msgspec
 
 from penstock.values import Call, Reply
+from penstock.values.shape import objects, text
 
 __all__ = ["TTL_SECONDS", "Eligible", "eligible", "worth_storing"]
 
 TTL_SECONDS = 3600.0
 """How long a stored reply may answer: the shortest of the times that the query types will get (research: 1 h)."""
 
-_COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use", "function_call"})
-"""The ends after which an answer is whole. After ``length``, ``max_tokens``, ``content_filter``, ``refusal`` or
-``pause_turn`` asking again may bring more."""
+_COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use", "function_call", "completed"})
+"""The ends after which an answer is whole. After ``length``, ``max_tokens``, ``content_filter``, ``refusal``,
+``pause_turn`` or ``incomplete`` asking again may bring more; ``queued`` has brought nothing yet."""
+
+_STATEFUL = ("previous_response_id", "conversation", "background", "container")
+"""Fields that tie a call to what the provider keeps: a conversation that the answer goes on, a job to be asked after, a
+container that tools work in. ``store`` is none of them: who refers to a stored answer by its id finds it there."""
+
+_HOSTED = ("web_search_options", "mcp_servers")
+"""Fields that have the provider look things up, whatever ``tools`` says."""
+
+_OWN_TOOLS = re.compile(r"function|custom|(bash|text_editor|memory)_20\d+|local_shell|apply_patch|namespace")
+"""Tools that the caller runs: what they found stands in the next call. Any other type may be the provider's to run
+(searches, code, MCP servers) or look at a screen, and answers otherwise tomorrow."""
+
+_EVERYTHING_IN = frozenset({"embeddings", "count_tokens"})
+"""Wire formats whose answer follows from the text alone."""
 
 
 class Eligible(msgspec.Struct, frozen=True):
     """Whether a call takes part in exact reuse."""
 
     reads: bool
-    """A stored reply, or the same call in flight, may answer it."""
+    """A stored reply may answer it."""
     writes: bool
     """Its reply may answer later calls."""
     why: str
+    joins: bool = False
+    """The same call in flight may answer it."""
 
 
-_SHARING = Eligible(True, True, "no variety was asked for")
+_SHARING = Eligible(True, True, "no variety was asked for", joins=True)
 _REFRESHING = Eligible(False, True, "asked anew, to refresh")
 
 
 def eligible(call: Call) -> Eligible:
-    """Exact reuse serves calls that did not ask for variety: temperature absent or 0, and one answer.
+    """Whether and how a call takes part. A client's own retry is the same call: it joins the first try in any case."""
+    found = _eligible(call)
+    return found if found.joins or not _retried(call) else msgspec.structs.replace(found, joins=True)
 
-    ``reuse="always"`` says that variety does not matter, ``"off"`` keeps the call out. A fresh call, or one with the
-    mechanism switched off, is asked anew and refreshes what is stored.
+
+def _retried(call: Call) -> bool:
+    """Whether the client says that it asked this before: the official SDKs count their tries."""
+    return any(name == "x-stainless-retry-count" and tries not in {"", "0"} for name, tries in call.headers)
+
+
+def _eligible(call: Call) -> Eligible:
+    """Exact reuse serves calls that did not ask for variety: temperature absent or 0, one answer, no hosted tools.
+
+    ``reuse="always"`` says that variety does not matter, ``"off"`` keeps the call out. What is tied to a state that the
+    provider keeps is always asked. A fresh call, or one with the mechanism switched off, is asked anew and refreshes
+    what is stored.
     """
     if call.reuse == "off":
-        return Eligible(False, False, "reuse is off for this call")
-    if call.reuse == "auto":
-        if call.body.get("temperature"):
-            return Eligible(False, False, f"temperature {call.body['temperature']} asks for variety")
-        if call.answers > 1:
-            return Eligible(False, False, f"n = {call.answers} asks for variety")
+        return _out("reuse is off for this call")
+    if call.dialect not in _EVERYTHING_IN:
+        if why := _stateful(call):
+            return _out(why)
+        if call.reuse == "auto" and (why := _varied(call)):
+            return _out(why)
     return _REFRESHING if call.fresh or not call.allows("reuse") else _SHARING
+
+
+def _out(why: str) -> Eligible:
+    return Eligible(False, False, why)
+
+
+def _stateful(call: Call) -> str:
+    """Which state at the provider the call is tied to; empty when there is none."""
+    tied = next((field for field in _STATEFUL if call.body.get(field)), "")
+    return f"{tied} ties the call to a state at the provider" if tied else ""
+
+
+def _varied(call: Call) -> str:
+    """Why the same call may be answered otherwise; empty when it asked for no such thing."""
+    if call.body.get("temperature"):
+        return f"temperature {call.body['temperature']} asks for variety"
+    if call.answers > 1:
+        return f"n = {call.answers} asks for variety"
+    hosted = next((field for field in _HOSTED if call.body.get(field)), "") or _hosted_tool(call.body.get("tools"))
+    return f"{hosted} may answer otherwise each time" if hosted else ""
+
+
+def _hosted_tool(tools: Any) -> str:
+    for tool in objects(tools):
+        kind = text(tool.get("type"))
+        if kind and not _OWN_TOOLS.fullmatch(kind):
+            return kind
+    return ""
 
 
 def worth_storing(reply: Reply) -> bool:

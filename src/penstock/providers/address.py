@@ -1,4 +1,4 @@
-"""What an address says: where a dialect's path lies, whether the host is near, which proxy leads there."""
+"""What an address says: where an endpoint lies, whether the host is near, which proxy leads there."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ __all__ = ["endpoint", "is_private", "proxy_for"]
 _VERSION = re.compile(r"v\d+")
 
 
-def endpoint(base_url: str, dialect: str, path: str) -> URL:
-    """Where a dialect's path lies at a base URL, however people write one.
+_FULL = re.compile(r"/(chat/completions|responses|embeddings|messages/count_tokens|messages)$")
+"""How a base URL ends that is really the address of one endpoint."""
+
+
+def endpoint(base_url: str, family: str, path: str) -> URL:
+    """Where an endpoint's path lies at a base URL, however people write one.
 
     OpenAI's base URLs include ``/v1`` and Anthropic's do not; both are accepted for both. A base URL that ends in a
-    version, or for OpenAI in any path at all, is taken as it stands; else ``/v1`` comes in between. A query is kept.
-    Raises `ConfigError` for what is no http address, or holds a name and password.
+    version, or for OpenAI in any path at all, is taken as it stands; else ``/v1`` comes in between. The address of one
+    endpoint tells where the others are. A query is kept. Raises `ConfigError` for what is no http address, or holds a
+    name and password.
 
     >>> str(endpoint("http://127.0.0.1:8080", "openai", "chat/completions"))
     'http://127.0.0.1:8080/v1/chat/completions'
@@ -35,10 +40,9 @@ def endpoint(base_url: str, dialect: str, path: str) -> URL:
         raise ConfigError(f"base_url {base_url!r} is not an address", mend='write it like "http://127.0.0.1:8080/v1"')
     if url.user is not None or url.password is not None:
         raise ConfigError("base_url holds a name or password", mend="give the key as api_key or in its variable")
-    base = url.path.rstrip("/")
-    if base.endswith("/" + path):
-        return url.with_path(base).with_query(url.query)
-    as_it_stands = _VERSION.fullmatch(base.rpartition("/")[2]) or (base and dialect == "openai")
+    written = url.path.rstrip("/")
+    base = _FULL.sub("", written)
+    as_it_stands = base != written or _VERSION.fullmatch(base.rpartition("/")[2]) or (base and family == "openai")
     return url.with_path(f"{base}/{path}" if as_it_stands else f"{base}/v1/{path}").with_query(url.query)
 
 

@@ -77,6 +77,7 @@ class EmbeddedReader:
 
     name = "embedded"
     dialect = "openai"
+    dialects = ("openai",)
     origin = "embedded:1"
     """Raise the number when the answers change: stored ones are then not found again."""
 

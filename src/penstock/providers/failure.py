@@ -56,6 +56,10 @@ _STATUS_OF_KIND = {
     "server_error": 500,
     "timeout_error": 504,
     "overloaded_error": 529,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
+    "invalid_prompt": 400,
+    "context_length_exceeded": 400,
 }
 """The status that an error inside a stream would have had as a response of its own."""
 

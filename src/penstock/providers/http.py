@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import aiohttp
+from yarl import URL
 
 from penstock.clock import Clock, SystemClock
 from penstock.errors import (
+    BadInput,
     BrokenReply,
     ConfigError,
     DeadlineExceeded,
@@ -26,105 +29,64 @@ from penstock.errors import (
     Unreachable,
 )
 from penstock.providers.address import endpoint, is_private, proxy_for
+from penstock.providers.connections import (
+    ERROR_BYTES,
+    HOP,
+    Chunks,
+    Connections,
+    bounded,
+    lost,
+    lower,
+    unreachable,
+)
+from penstock.providers.dialects import dialect as dialect_of
+from penstock.providers.dialects import serving
 from penstock.providers.gate import Gates
-from penstock.providers.port import Answer, Billed, ignore
+from penstock.providers.port import Answer, Billed, Dialect, Fetched, ignore
 from penstock.providers.retry import GiveUp, RetryBudget, RetryPolicy
 from penstock.values import Call
 
-__all__ = ["Connections", "HttpProvider", "Wire"]
+__all__ = ["ERROR_BYTES", "FETCHED_BYTES", "Connections", "HttpProvider"]
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 600.0
-"""The longest silence inside an exchange: as long as the official SDKs wait."""
-ERROR_BYTES = 1 << 20
-"""How much of an error's body is read."""
+FETCHED_BYTES = 16 << 20
+"""The largest body that is fetched. The longest list of models that is known has about 1 MB."""
 
-_NO_RETRY = {"x-should-retry": "false"}
 _THROTTLED = frozenset({429, 529})
 _SECRETS = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"})
 """Never passed through: a client's key travels as `Call.credential`."""
-_HOP = frozenset(
-    {
-        "connection",
-        "content-encoding",
-        "content-length",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""About one connection (RFC 9110, section 7.6.1), or the form of a body that was read: passed through neither way."""
-_REQUEST_OUT = _HOP | _SECRETS | {"accept-encoding", "expect", "host"}
+_REQUEST_OUT = HOP | _SECRETS | {"accept-encoding", "expect", "host"}
 
 
-class Wire(Protocol):
-    """The part of a `penstock.providers.port.Dialect` that an exchange needs."""
+class _Endpoint(NamedTuple):
+    """Where one wire format is spoken."""
 
-    @property
-    def name(self) -> str:
-        """``openai`` or ``anthropic``."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """Where it lies below ``/v1``."""
-        ...
-
-    def headers(self, key: str) -> dict[str, str]:
-        """The request headers that carry the key and the protocol version."""
-        ...
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """The typed error of an unsuccessful response."""
-        ...
-
-    def ask_usage(self, call: Call) -> bytes:
-        """The body to send, such that a stream reports its usage."""
-        ...
+    wire: Dialect
+    url: URL
 
 
-class Connections:
-    """The connections of all providers: kept alive, reused, unlimited in number, since the gates limit exchanges.
+class _Request(NamedTuple):
+    """What goes out, at each try the same."""
 
-    No cookies are kept: they would tie tenants together.
-    """
-
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    def session(self) -> aiohttp.ClientSession:
-        """The one session, made on first use inside the running event loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
-            )
-        return self._session
-
-    async def close(self) -> None:
-        """Close them all; exchanges under way break off."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+    method: str
+    wire: Dialect
+    url: URL
+    headers: Mapping[str, str]
+    body: bytes | None = None
 
 
 class HttpProvider:
-    """A `penstock.providers.port.Provider` reached over HTTP.
+    """A `penstock.providers.port.Provider` reached over HTTP: an upstream that speaks all wire formats of one family.
 
-    ``key`` may be empty for a server on this machine or in a private network; ``key_env`` is the variable named to
-    the user when it is missing elsewhere. Share ``connections`` and ``gates`` between providers; connections that are
-    not handed in are the provider's own and close with it. ``jitter`` gives random numbers in [0, 1).
+    ``dialect`` is the one that new questions are written in; which endpoint a call goes to is the call's own. ``key``
+    may be empty for a server on this machine or in a private network; ``key_env`` is the variable named to the user
+    when it is missing elsewhere. Share ``connections`` and ``gates`` between providers; connections that are not
+    handed in are the provider's own and close with it. ``jitter`` gives random numbers in [0, 1).
     """
 
     def __init__(
         self,
         name: str,
-        dialect: Wire,
+        dialect: Dialect,
         base_url: str,
         key: str = "",
         *,
@@ -137,8 +99,9 @@ class HttpProvider:
     ) -> None:
         self._name = name
         self._wire = dialect
-        self._url = endpoint(base_url, dialect.name, dialect.path)
         self._base_url = base_url.strip().rstrip("/")
+        self._url = endpoint(base_url, dialect.family, dialect.path)
+        self._endpoints = {dialect.name: _Endpoint(dialect, self._url)}
         self._key = key.strip()
         self._key_env = key_env
         self._proxy = proxy_for(self._url)
@@ -159,8 +122,13 @@ class HttpProvider:
 
     @property
     def dialect(self) -> str:
-        """The wire format it speaks."""
+        """The wire format that new questions to it are written in."""
         return self._wire.name
+
+    @property
+    def dialects(self) -> Sequence[str]:
+        """Every wire format that it answers: those of its family."""
+        return serving(self._wire.family)
 
     @property
     def origin(self) -> str:
@@ -175,32 +143,65 @@ class HttpProvider:
     def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
         """One exchange, tried again as the policy says. The slot is held from sending to leaving, not between tries.
 
-        Raises `DeadlineExceeded` or the `ProviderError` of the last try; from the chunks also `BrokenReply` when the
-        connection is lost. Leaving early closes the connection.
+        Raises `BadInput` for a call in a format of another family, `DeadlineExceeded`, or the `ProviderError` of the
+        last try; from the chunks also `BrokenReply` when the connection is lost. Leaving early closes the connection.
         """
         return self._exchange(call, billed)
+
+    async def fetch(
+        self,
+        path: str,
+        *,
+        query: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        credential: str = "",
+        deadline: float | None = None,
+    ) -> Fetched:
+        """What lies at ``path`` beside the endpoints, asked for once: ``models``. The key goes the way of all keys.
+
+        ``path`` is plain text, not quoted; ``query`` is as it stands in an address. Raises `BadInput` for a path that
+        leads elsewhere, `DeadlineExceeded`, or a `ProviderError`: `BrokenReply` also for a body beyond `FETCHED_BYTES`.
+        """
+        if not {"", ".", ".."}.isdisjoint(path.split("/")):
+            raise BadInput(f"{path!r} is no path beside the endpoints", mend="write it like models/NAME")
+        key = credential or self._key
+        url = endpoint(self._base_url, self._wire.family, path)
+        url = url.extend_query(parse_qsl(query, keep_blank_values=True))
+        asked = _Request("GET", self._wire, url, self._headers(headers, key, self._wire))
+        response = await self._ask(asked, key, deadline)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in Chunks(response, self._clock, deadline, self._name):
+                parts.append(chunk)
+                size += len(chunk)
+                if size > FETCHED_BYTES:
+                    raise BrokenReply(f"{self._name} sent more than {FETCHED_BYTES >> 20} MiB for {path}")
+        finally:
+            response.close()
+        return Fetched(response.status, lower(response), b"".join(parts))
 
     @asynccontextmanager
     async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
         key = call.credential or self._key
-        headers = self._headers(call, key)
-        body = self._wire.ask_usage(call)
+        wire, url = self._endpoint(call.dialect)
+        asked = _Request("POST", wire, url, self._headers(call.headers, key, wire), wire.ask_usage(call))
         gate = self._gates.of(self._name, call.model)
         self._budget.deposit()
         for attempt in itertools.count(1):
             async with gate.slot(call.deadline):
                 billed(True)
                 try:
-                    response = await self._ask(headers, body, key, call.deadline)
+                    response = await self._ask(asked, key, call.deadline)
                 except ProviderError as error:
-                    billed(_lost(error))
+                    billed(lost(error))
                     if error.status in _THROTTLED:
                         gate.throttled()
                     delay = self._patience(attempt, error, call.deadline)
                 else:
                     gate.accepted()
                     try:
-                        yield Answer(_Chunks(response, self._clock, call.deadline, self._name), _lower(response))
+                        yield Answer(Chunks(response, self._clock, call.deadline, self._name), lower(response))
                     finally:
                         response.close()  # gives an exchange that was read to its end back to the pool
                     return
@@ -217,34 +218,50 @@ class HttpProvider:
         self._budget.withdraw()
         return decision.delay
 
-    def _headers(self, call: Call, key: str) -> dict[str, str]:
+    def _endpoint(self, name: str) -> _Endpoint:
+        """Where calls of this wire format go. Raises `BadInput` when this upstream does not speak it."""
+        known = self._endpoints.get(name)
+        if known is None:
+            wire = dialect_of(name)
+            if wire.family != self._wire.family:
+                raise BadInput(
+                    f"{self._name} speaks the formats of {self._wire.family}, not {name}",
+                    mend=f"use a provider whose dialect is {wire.family}",
+                )
+            known = self._endpoints[name] = _Endpoint(wire, endpoint(self._base_url, wire.family, wire.path))
+        return known
+
+    def _headers(self, given: Iterable[tuple[str, str]], key: str, wire: Dialect) -> dict[str, str]:
         """What the client sent and may be passed on, over what the protocol asks for; the key comes from us alone."""
         if not key and self._url.scheme == "https" and not is_private(self._url.host or ""):
             hint = f"set {self._key_env}" if self._key_env else "give an api_key"
             raise KeyRefused(f"{self._name} needs a key and has none", mend=hint)
         headers = {"content-type": "application/json", "user-agent": "penstock"}
-        headers |= {name.lower(): value for name, value in self._wire.headers(key).items()}
+        headers |= {name.lower(): value for name, value in wire.headers(key).items()}
         passed: set[str] = set()
-        for name, value in call.headers:
+        for name, value in given:
             if name in _REQUEST_OUT or name.startswith("x-penstock-"):
                 continue
             headers[name] = f"{headers[name]}, {value}" if name in passed else value
             passed.add(name)
         return headers
 
-    async def _ask(
-        self, headers: Mapping[str, str], body: bytes, key: str, deadline: float | None
-    ) -> aiohttp.ClientResponse:
+    async def _ask(self, asked: _Request, key: str, deadline: float | None) -> aiohttp.ClientResponse:
         """One try: a response whose status is a success. Raises the typed error of any other end."""
         limit = self._clock.deadline(deadline)
         try:
             async with limit:
-                response = await self._connections.session().post(
-                    self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
+                response = await self._connections.session().request(
+                    asked.method,
+                    asked.url,
+                    data=asked.body,
+                    headers=asked.headers,
+                    allow_redirects=False,
+                    proxy=self._proxy,
                 )
-                error = await self._refusal(response, key)
-        except aiohttp.ClientError as lost:
-            raise _unreachable(lost, self._name, self._base_url) from lost
+                error = await self._refusal(response, key, asked.wire)
+        except aiohttp.ClientError as gone:
+            raise unreachable(gone, self._name, self._base_url) from gone
         except TimeoutError as late:
             if limit.expired():
                 raise DeadlineExceeded(
@@ -255,110 +272,29 @@ class HttpProvider:
             raise error
         return response
 
-    async def _refusal(self, response: aiohttp.ClientResponse, key: str) -> ProviderError | None:
+    async def _refusal(self, response: aiohttp.ClientResponse, key: str, wire: Dialect) -> ProviderError | None:
         """The typed error of a response that is no success, its connection given back; None for a success."""
         status, headers = response.status, response.headers
         if 200 <= status < 300 and not headers.get("content-type", "").lower().startswith("text/html"):
             return None
         try:
-            body = await _bounded(response)
+            body = await bounded(response)
         finally:
             response.close()
         if key:  # some upstreams repeat the key that they refuse
             body = body.replace(key.encode(), b"[key]")
-        lower = _lower(response)
+        told = lower(response)
         if 200 <= status < 300:
             return BrokenReply(
-                f"{self._name} answered HTML instead of JSON", status=status, body=body, headers=lower,
+                f"{self._name} answered HTML instead of JSON", status=status, body=body, headers=told,
                 mend=f"is base_url {self._base_url} right?",
             )  # fmt: skip
         if 300 <= status < 400:
-            there = f"{self._name} redirects to {lower.get('location', 'nowhere')[:200]}"
+            there = f"{self._name} redirects to {told.get('location', 'nowhere')[:200]}"
             hint = "redirects are not followed, so that the key stays where it belongs; correct base_url"
-            return Rejected(there, status=status, body=body, headers=lower, mend=hint)
-        error = self._wire.error(status, lower, body)
+            return Rejected(there, status=status, body=body, headers=told, mend=hint)
+        error = wire.error(status, told, body)
         if status != 401:
             return error
         hint = f"check {self._key_env or 'its api_key'}" if key == self._key else "check the key that you send"
-        return type(error)(error.message, status=status, body=body, headers=lower, mend=hint)
-
-
-class _Chunks:
-    """The body of a response as it comes. An object rather than a generator: nothing to finalise when left early."""
-
-    __slots__ = ("_clock", "_content", "_deadline", "_name")
-
-    def __init__(self, response: aiohttp.ClientResponse, clock: Clock, deadline: float | None, name: str) -> None:
-        self._content = response.content
-        self._clock = clock
-        self._deadline = deadline
-        self._name = name
-
-    def __aiter__(self) -> _Chunks:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            if self._deadline is None or self._content.is_eof():  # all has come: there is nothing to wait for
-                chunk = await self._content.readany()
-            else:
-                async with self._clock.deadline(self._deadline):
-                    chunk = await self._content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-                late = f"the deadline passed while {self._name} was answering"
-                raise DeadlineExceeded(late, mend="allow more time") from None
-            raise BrokenReply(f"{self._name} broke off in the middle of its answer", mend="ask again") from error
-        if not chunk:
-            raise StopAsyncIteration
-        return chunk
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The first MiB of an error's body; what has come of it, if the connection is lost meanwhile."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while size < ERROR_BYTES and (part := await response.content.read(ERROR_BYTES - size)):
-            parts.append(part)
-            size += len(part)
-    except aiohttp.ClientError:
-        return b"".join(parts)
-    return b"".join(parts)
-
-
-def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """The headers to hand on, names in lower case. The body has been decoded: what described its coding is left out."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return {name: value for name, value in headers.items() if name not in _HOP}
-
-
-def _lost(error: ProviderError) -> bool:
-    """Whether the connection broke after the request had gone out: then the upstream may be at work, and bill it."""
-    cause = error.__cause__
-    return isinstance(cause, aiohttp.ServerConnectionError) and not isinstance(cause, aiohttp.ConnectionTimeoutError)
-
-
-def _unreachable(error: aiohttp.ClientError, name: str, where: str) -> ProviderError:
-    """What a failed try means, in one line. Trying again is advised against where nothing would change."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            why = getattr(error.certificate_error, "verify_message", "") or "it does not match"
-            hint = "correct the certificate, or name its authority in SSL_CERT_FILE"
-            return Unreachable(f"the certificate of {where} is not trusted: {why}", mend=hint, headers=_NO_RETRY)
-        case aiohttp.ClientConnectorSSLError():
-            hint = "does the server speak https? else write http:// in base_url"
-            return Unreachable(f"no TLS connection to {where}", mend=hint, headers=_NO_RETRY)
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return Unreachable(f"the proxy on the way to {where} fails", mend="check HTTPS_PROXY and NO_PROXY")
-        case aiohttp.ClientConnectorDNSError():
-            return Unreachable(f"the host of {where} is not known", mend="check base_url and the network")
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return Unreachable(f"{name} cannot be reached", mend=f"is the server running at {where}?")
-        case aiohttp.ServerTimeoutError():
-            silent = f"{name} sent nothing for {READ_SECONDS:.0f} s"
-            return Unreachable(silent, mend=f"is the server at {where} well?", headers=_NO_RETRY)
-        case aiohttp.ClientResponseError():
-            return BrokenReply(f"{name} does not answer in HTTP", mend=f"is base_url {where} right?")
-        case _:
-            return Unreachable(f"{name} closed the connection before it answered", mend=f"is {where} well? ask again")
+        return type(error)(error.message, status=status, body=body, headers=told, mend=hint)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from penstock.errors import PenstockError, ProviderError
 from penstock.values import Call, Delta, Reply, Usage
 
-__all__ = ["Answer", "Assembler", "Billed", "Dialect", "Provider", "ignore"]
+__all__ = ["Answer", "Assembler", "Billed", "Dialect", "Fetched", "Fetcher", "Provider", "ignore"]
 
 
 Billed: TypeAlias = Callable[[bool], None]
@@ -45,7 +45,12 @@ class Provider(Protocol):
 
     @property
     def dialect(self) -> str:
-        """The wire format it speaks."""
+        """The wire format that new questions to it are written in."""
+        ...
+
+    @property
+    def dialects(self) -> Sequence[str]:
+        """Every wire format that it answers, ``dialect`` among them."""
         ...
 
     @property
@@ -54,7 +59,7 @@ class Provider(Protocol):
         ...
 
     def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
-        """One exchange. The body is ``call.wire()``.
+        """One exchange, at the endpoint of ``call.dialect``. The body is ``call.wire()``.
 
         ``billed`` is told True when the request goes out: from then on the upstream bills it, even if nobody waits for
         the answer. It is told False when the upstream turned the request down or never got it.
@@ -63,6 +68,37 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What was read from an upstream: a status of success, headers in lower case, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@runtime_checkable
+class Fetcher(Protocol):
+    """What a `Provider` may be besides: one with other things to read than answers, such as the list of its models.
+
+    Ask with ``isinstance(provider, Fetcher)``.
+    """
+
+    async def fetch(
+        self,
+        path: str,
+        *,
+        query: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        credential: str = "",
+        deadline: float | None = None,
+    ) -> Fetched:
+        """What lies at ``path`` beside its endpoints: ``models``, ``models/gpt-5``.
+
+        Raises a `ProviderError` when the upstream refuses, cannot be reached, or sends too much.
+        """
         ...
 
 
@@ -89,11 +125,16 @@ class Assembler(Protocol):
 
 
 class Dialect(Protocol):
-    """Pure functions between the bytes of one wire format and the values."""
+    """Pure functions between the bytes of one endpoint's wire format and the values."""
 
     @property
     def name(self) -> str:
-        """``openai`` or ``anthropic``."""
+        """One of `penstock.providers.dialects.NAMES`."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Whose it is, ``openai`` or ``anthropic``: an upstream speaks all wire formats of one family."""
         ...
 
     @property

@@ -16,7 +16,7 @@ import msgspec
 
 from penstock.ledger import NOTHING, Account, Alert, Amounts, Fits, Limits, Never, Verdict, Wait, alerts, decide
 from penstock.stores.holds import UNLIMITED, Hold, MemoryHolds, above, below, give_way, hold_ids, take
-from penstock.stores.owners import is_alive, this_owner
+from penstock.stores.owners import is_alive, is_here, this_owner
 from penstock.stores.sqlite import Damaged, Database, Schema, Unusable
 
 __all__ = ["LEASE_SECONDS", "SCHEMA", "SqliteHolds"]
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 _Outcome: TypeAlias = tuple[list[Account], _T]
 
 LEASE_SECONDS = 900.0
-"""How long a hold is left alone even if its owner cannot be found: longer than a call takes."""
+"""How long a hold is left alone whose owner cannot be seen from here: longer than a call takes."""
 
 _KEPT_SECONDS = 86_400.0
 """How long a reaped hold is remembered, in case its owner was alive after all and settles it."""
@@ -165,7 +165,7 @@ class SqliteHolds:
         self._known.pop(path, None)
 
     async def reap(self, now: float) -> int:
-        """See `Holds`. An owner is dead when its lease is over and it is not known to be alive."""
+        """See `Holds`. An owner that can be seen from here is dead when it is; any other when its lease is over too."""
         return await self._write(lambda connection: ([], self._reap(connection, now)), lambda memory: memory.reap(now))
 
     async def close(self) -> None:
@@ -192,9 +192,11 @@ class SqliteHolds:
         The hold itself stays for a day with nothing held: should its owner settle after all, the difference is booked.
         """
         connection.execute("DELETE FROM holds WHERE owner = '' AND until <= ?", (now,))
-        rows = connection.execute("SELECT hold, owner FROM holds WHERE owner != '' AND until <= ?", (now,)).fetchall()
-        alive = {owner: self._alive(owner) for owner in {owner for _, owner in rows}}
-        dead = [_read(_hold, blob) for blob, owner in rows if not alive[owner]]
+        rows = connection.execute("SELECT hold, owner, until FROM holds WHERE owner != ''").fetchall()
+        gone = {owner: not self._alive(owner) for owner in {owner for _, owner, _ in rows}}
+        dead = [
+            _read(_hold, blob) for blob, owner, until in rows if gone.get(owner) and (is_here(owner) or until <= now)
+        ]
         for hold in dead:
             _book(connection, hold.path, hold.want, hold.floor)
             reaped = msgspec.structs.replace(hold, want=NOTHING, booked=hold.floor)

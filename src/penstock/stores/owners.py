@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-__all__ = ["is_alive", "this_owner"]
+__all__ = ["is_alive", "is_here", "this_owner"]
 
 
 def this_owner() -> str:
@@ -17,6 +17,11 @@ def this_owner() -> str:
     ``/proc``.
     """
     return f"{_host()}-{os.getpid()}-{_start(os.getpid()) or 0}"
+
+
+def is_here(owner: str) -> bool:
+    """Whether the process runs, or ran, where it can be seen from here: then `is_alive` is certain."""
+    return owner.rsplit("-", 2)[0] == _host()
 
 
 def is_alive(owner: str) -> bool:

@@ -32,7 +32,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     provider: str
     source: str
-    """Where the answer came from: ``upstream``, ``reuse`` ..."""
+    """Where the answer came from: the provider's name, ``reuse``, ``joined``; ``refused`` when there was none."""
     scope: tuple[str, ...]
     """The accounts it was charged to, from the root to the leaf."""
     asked: int | None = None

@@ -12,6 +12,7 @@ import msgspec
 from penstock.clock import Clock, SystemClock
 from penstock.errors import BadInput, BrokenReply, ProviderError, Unreachable
 from penstock.providers.dialects import dialect as dialect_of
+from penstock.providers.dialects import serving
 from penstock.providers.port import Answer, Billed, ignore
 from penstock.testing.plan import Plan, Question, body, events, quarter, split
 from penstock.values import Call
@@ -71,8 +72,13 @@ class ScriptedProvider:
 
     @property
     def dialect(self) -> str:
-        """The wire format it speaks."""
+        """The wire format that new questions to it are written in."""
         return self._dialect
+
+    @property
+    def dialects(self) -> Sequence[str]:
+        """Every wire format of the same family. Formats without plans of their own want scripts in bytes or JSON."""
+        return serving(dialect_of(self._dialect).family)
 
     @property
     def origin(self) -> str:
@@ -89,7 +95,8 @@ class ScriptedProvider:
 
     @asynccontextmanager
     async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
-        question = Question(self._dialect, call.body, len(self.seen))
+        asked = msgspec.json.decode(dialect_of(call.dialect).ask_usage(call))
+        question = Question(call.dialect, asked, len(self.seen))
         self.seen.append(call)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -111,7 +118,7 @@ class ScriptedProvider:
             if plan.status != 200:
                 billed(False)
                 raw = body(question, plan)
-                raise dialect_of(self._dialect).error(plan.status, dict(plan.headers), raw)
+                raise dialect_of(call.dialect).error(plan.status, dict(plan.headers), raw)
             parts = self._parts(question, reaction, plan)
             course.ended = False
             kind = "text/event-stream" if question.stream else "application/json"

@@ -25,6 +25,9 @@ Reuse: TypeAlias = Literal["auto", "always", "off"]
 
 _MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
+_SILENT = frozenset({"embeddings", "count_tokens"})
+"""Wire formats of endpoints that generate no tokens."""
+
 
 class Undo(msgspec.Struct, frozen=True):
     """How the bill of a call would differ without an edit, as far as that edit alone changed it."""
@@ -55,7 +58,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a model. Build it with `Call.parse`; nothing in ``body`` is ever changed in place."""
 
     dialect: str
-    """The wire format: ``openai`` (chat completions) or ``anthropic`` (messages)."""
+    """The wire format: ``openai`` (chat completions), ``responses``, ``embeddings``, ``anthropic`` (messages) or
+    ``count_tokens``."""
     provider: str
     """The name of the provider in the configuration."""
     origin: str = ""
@@ -75,6 +79,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """When the answer stops being wanted: seconds on the engine's monotonic clock."""
     credential: str = ""
     """The client's own key, handed on to the upstream. Never stored, never shown."""
+    fitting: bool = False
+    """The caller set no ``max_tokens`` of its own: what stands in the body may be fitted to a budget."""
     charged_to: str = ""
     """The mechanism that this call is made for: what it costs is that mechanism's loss. Empty: the user asked."""
 
@@ -107,20 +113,25 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def max_tokens(self) -> int | None:
-        """The most tokens that one answer may have, where the body sets it."""
-        for name in _MAX_TOKENS:
-            value = self.body.get(name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                return value
-        return None
+        """The most tokens that one answer may have, where the body sets it; 0 where nothing is generated.
+
+        Of several limits the highest counts, since it depends on the server which of them holds; one below 1 means no
+        limit to some servers, and is none here.
+        """
+        if self.dialect in _SILENT:
+            return 0
+        limits = [self.body.get(name) for name in _MAX_TOKENS]
+        return max((limit for limit in limits if limit.__class__ is int and limit > 0), default=None)
 
     @property
     def max_tokens_field(self) -> str:
         """The name under which this body sets, or would set, the most tokens of an answer.
 
         OpenAI's reasoning models take ``max_completion_tokens`` only, most servers of that format know only
-        ``max_tokens``; a body that sets either keeps its own.
+        ``max_tokens``; a body that sets either keeps its own. Responses have ``max_output_tokens``.
         """
+        if self.dialect == "responses":
+            return "max_output_tokens"
         for name in _MAX_TOKENS:
             if name in self.body:
                 return name

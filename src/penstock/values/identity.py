@@ -28,6 +28,7 @@ CALL_OUT = {
     "off": "mechanisms never change what is asked",
     "deadline": "decides how long to wait",
     "credential": "decides who pays; the tenant keeps keys apart",
+    "fitting": "decides what may be edited, and edits come later",
     "charged_to": "decides who pays",
 }
 

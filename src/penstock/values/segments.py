@@ -52,6 +52,7 @@ _KINDS = {
     "file": "document",
     "input_file": "document",
     "input_audio": "document",
+    "computer_screenshot": "image",
 }
 
 
@@ -79,13 +80,57 @@ def _system(body: Mapping[str, Any]) -> Iterator[Segment]:
 
 
 def _messages(body: Mapping[str, Any]) -> Iterator[Segment]:
-    for name in ("messages", "input"):
+    for name, walk in (("messages", _message), ("input", _item)):
         messages = body.get(name)
         if isinstance(messages, str):
             yield Segment((name,), "user", "text", messages, Stability.QUERY)
-        last = len(entries(messages)) - 1
-        for i, message in enumerate(entries(messages)):
-            yield from _message((name, i), message, Stability.QUERY if i == last else Stability.HISTORY)
+        elif _is_tokens(messages):
+            yield Segment((name,), "user", "other", _json(messages), Stability.QUERY)
+        else:
+            last = len(entries(messages)) - 1
+            for i, message in enumerate(entries(messages)):
+                yield from walk((name, i), message, Stability.QUERY if i == last else Stability.HISTORY)
+
+
+def _is_tokens(messages: Any) -> bool:
+    """Whether this is one text in tokens, as embeddings take it: numbers, of which the first tells."""
+    return isinstance(next(iter(entries(messages)), None), int)
+
+
+_ITEMS = {
+    "reasoning": ("assistant", "thinking"),
+    "compaction": ("assistant", "thinking"),
+    "image_generation_call": ("assistant", "image"),
+    "mcp_list_tools": ("", "tool"),
+    "additional_tools": ("", "tool"),
+}
+"""Items of a responses input that are neither messages nor calls nor outputs of calls."""
+
+
+def _item(path: Path, item: Any, stability: Stability) -> Iterator[Segment]:
+    """One item of the input of responses, or one text to embed."""
+    fields = mapping(item)
+    shape = text(fields.get("type"))
+    role, kind = _ITEMS.get(shape, ("assistant", "tool_call") if shape.endswith("_call") else ("", ""))
+    if isinstance(item, str):
+        yield Segment(path, "user", "text", item, stability)
+    elif kind:
+        yield Segment(path, role, kind, _json(item), stability)
+    elif shape.endswith("_call_output") and "output" in fields:
+        output, place = fields["output"], (*path, "output")
+        if is_object(output):
+            yield from _block(place, "tool", output, stability, "tool_result")
+        else:
+            yield from _content(place, "tool", output, stability, "tool_result")
+    elif shape in {"", "message"} and ("role" in fields or "content" in fields):
+        told = {name: value for name, value in fields.items() if name not in _BESIDE}
+        yield from _message(path, told, stability)
+    else:
+        yield Segment(path, text(fields.get("role")), "other", _json(item), stability)
+
+
+_BESIDE = frozenset({"type", "id", "status", "phase"})
+"""Fields of a message item that no model reads."""
 
 
 def _message(path: Path, message: Any, stability: Stability) -> Iterator[Segment]:
@@ -119,14 +164,16 @@ def _block(path: Path, role: str, block: Any, stability: Stability, kind: str) -
     shape = text(fields.get("type"))
     field = shape if shape in {"thinking", "refusal"} else "text"
     if shape in _TEXT_FIELDS and isinstance(fields.get(field), str):
-        yield Segment((*path, field), role, kind if shape == "text" else _TEXT_FIELDS[shape], fields[field], stability)
+        yield Segment((*path, field), role, kind if kind != "text" else _TEXT_FIELDS[shape], fields[field], stability)
     elif shape == "tool_result":
         yield from _content((*path, "content"), role, fields.get("content"), stability, "tool_result")
     else:
         yield Segment(path, role, _KINDS.get(shape, "other"), _json(block), stability)
 
 
-_ELSEWHERE = frozenset({"tools", "system", "instructions", "messages", "input", "stream_options", "metadata"})
+_ELSEWHERE = frozenset(
+    {"tools", "system", "instructions", "messages", "input", "stream_options", "metadata", "include"}
+)
 """Fields that are walked by themselves, or that no model reads."""
 
 

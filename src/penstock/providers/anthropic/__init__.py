@@ -8,36 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.errors import BrokenReply, PenstockError, ProviderError
+from penstock.errors import BrokenReply
 from penstock.providers.anthropic.fold import fold
-from penstock.providers.anthropic.replay import framed, replay
+from penstock.providers.anthropic.replay import replay
 from penstock.providers.anthropic.stream import MessageAssembler, payloads
 from penstock.providers.anthropic.usage import usage_of
-from penstock.providers.failure import broken, failure, status_of
+from penstock.providers.failure import broken
+from penstock.providers.families import VERSION, AnthropicFamily
 from penstock.providers.shape import Json, encode, objects, parse, text
 from penstock.providers.sse import recorded, split
-from penstock.values import Call, Reply
+from penstock.values import Reply
 
 __all__ = ["MAX_TOKENS", "VERSION", "Anthropic", "usage_of"]
 
 MAX_TOKENS = 4096
 """The most tokens of an answer where the question does not say: this wire wants a number always."""
 
-VERSION = "2023-06-01"
 
-_KINDS = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
-
-
-class Anthropic:
+class Anthropic(AnthropicFamily):
     """The `Dialect` of messages."""
 
     name = "anthropic"
@@ -74,19 +62,6 @@ class Anthropic:
             return reply.raw
         return encode(fold(payloads(split(reply.raw))))
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """The typed error of an unsuccessful response."""
-        return failure(status, headers, body, key_variable="ANTHROPIC_API_KEY")
-
-    def refusal(self, error: PenstockError, *, request_id: str) -> tuple[int, bytes]:
-        """An error of ours as the status and body that Anthropic's clients raise from."""
-        told = status_of(error)
-        return told, encode({**_refusal(error, told), "request_id": request_id})
-
-    def error_event(self, error: PenstockError) -> bytes:
-        """An error of ours as the last event of a stream that cannot go on."""
-        return framed(_refusal(error, getattr(error, "status", 0) or status_of(error)))
-
     def question(
         self,
         *,
@@ -107,21 +82,3 @@ class Anthropic:
         if stream:
             body["stream"] = True
         return body
-
-    def headers(self, key: str) -> dict[str, str]:
-        """The request headers; without a key none that would carry it."""
-        fixed = {"anthropic-version": VERSION, "content-type": "application/json"}
-        return {"x-api-key": key, **fixed} if key else fixed
-
-    def ask_usage(self, call: Call) -> bytes:
-        """The body as it is: streams of this wire report their usage unasked."""
-        return call.wire()
-
-    def hide_usage(self, event: bytes) -> bytes | None:
-        """The event as it is."""
-        return event
-
-
-def _refusal(error: PenstockError, told: int) -> Json:
-    kind = _KINDS.get(told, "api_error" if told >= 500 else "invalid_request_error")
-    return {"type": "error", "error": {"type": kind, "message": str(error)}}

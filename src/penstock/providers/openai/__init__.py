@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.errors import BrokenReply, PenstockError, ProviderError
-from penstock.providers.failure import broken, code_of, failure, status_of
+from penstock.errors import BrokenReply
+from penstock.providers.failure import broken
+from penstock.providers.families import OpenAIFamily
 from penstock.providers.openai.fold import fold
-from penstock.providers.openai.replay import framed, replay
+from penstock.providers.openai.replay import replay
 from penstock.providers.openai.stream import ChatAssembler, chunks, error_in, visible
 from penstock.providers.openai.usage import ask_usage, hide_usage, usage_of
 from penstock.providers.shape import Json, encode, mapping, objects, parse, text
@@ -24,10 +25,8 @@ __all__ = ["OpenAI", "ask_usage", "hide_usage", "usage_of"]
 _NEWER = ("gpt-5", "gpt-6", "o1", "o3", "o4")
 """Models that refuse ``max_tokens``. All others get it: most other servers know no ``max_completion_tokens``."""
 
-_KINDS = {401: "authentication_error", 402: "insufficient_quota", 403: "permission_error", 429: "rate_limit_error"}
 
-
-class OpenAI:
+class OpenAI(OpenAIFamily):
     """The `Dialect` of chat completions."""
 
     name = "openai"
@@ -66,19 +65,6 @@ class OpenAI:
             return reply.raw
         return encode(fold(chunks(split(reply.raw))))
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """The typed error of an unsuccessful response."""
-        return failure(status, headers, body, key_variable="OPENAI_API_KEY")
-
-    def refusal(self, error: PenstockError, *, request_id: str) -> tuple[int, bytes]:
-        """An error of ours as the status and body that OpenAI's clients raise from; they read the id from a header."""
-        told = status_of(error)
-        return told, encode(_refusal(error, told))
-
-    def error_event(self, error: PenstockError) -> bytes:
-        """An error of ours as the last event of a stream that cannot go on."""
-        return framed(_refusal(error, getattr(error, "status", 0) or status_of(error)))
-
     def question(
         self,
         *,
@@ -101,11 +87,6 @@ class OpenAI:
             body["stream"] = True
         return body
 
-    def headers(self, key: str) -> dict[str, str]:
-        """The request headers; without a key none that would carry it, as local servers want it."""
-        fixed = {"content-type": "application/json"}
-        return {"authorization": f"Bearer {key}", **fixed} if key else fixed
-
     def ask_usage(self, call: Call) -> bytes:
         """The body to send so that a stream ends with its usage."""
         return ask_usage(call)
@@ -118,8 +99,3 @@ class OpenAI:
 def _place(choice: Json) -> int:
     index = choice.get("index")
     return index if isinstance(index, int) else 0
-
-
-def _refusal(error: PenstockError, told: int) -> Json:
-    kind = _KINDS.get(told, "server_error" if told >= 500 else "invalid_request_error")
-    return {"error": {"message": str(error), "type": kind, "param": None, "code": code_of(error)}}

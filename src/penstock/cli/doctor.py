@@ -1,0 +1,261 @@
+"""``penstock doctor``: does everything work, and if not, how is it mended?"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from penstock import __version__
+from penstock.cli.run import print_json, say, shared
+from penstock.config import Settings, home, load
+from penstock.errors import ConfigError, PenstockError
+from penstock.values.shape import entries, mapping
+
+__all__ = ["arguments", "run"]
+
+EXAMPLES = """examples:
+  penstock doctor
+  penstock doctor --online
+  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 penstock doctor --json
+
+Exits 1 when something does not work. Keys are looked for, never shown."""
+
+_RELEASED = 1_793_491_200.0
+"""November 2026: a clock before that is wrong."""
+_SLOW_MS = 500.0
+_POINTERS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL")
+_TIMEOUT = 10.0
+
+
+class Check(msgspec.Struct, frozen=True):
+    """What was looked at, and how it is."""
+
+    name: str
+    state: Literal["ok", "note", "fails"]
+    told: str
+    mend: str = ""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("--online", action="store_true", help="ask each provider for its models as well")
+    shared(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at everything; 1 when something does not work."""
+    checks = list(_here())
+    try:
+        settings = load(options.config)
+        checks.append(Check("configuration", "ok", options.config or _found("penstock.toml")))
+        checks += [*_providers(settings), *asyncio.run(_asked(settings, online=options.online))]
+    except ConfigError as error:
+        checks.append(Check("configuration", "fails", error.message, error.mend))
+    fails = sum(check.state == "fails" for check in checks)
+    if options.json:
+        print_json({"ok": not fails, "checks": [msgspec.to_builtins(check) for check in checks]})
+    else:
+        for check in checks:
+            mend = f"  ->  {check.mend}" if check.mend else ""
+            sys.stdout.write(f"{check.state:<6} {check.name}: {check.told}{mend}\n")
+    return 1 if fails else 0
+
+
+# This machine ---------------------------------------------------------------------------------------------------------
+
+
+def _here() -> Iterator[Check]:
+    version = sys.version.split()[0]
+    yield Check("python", "ok", f"Python {version}, penstock {__version__}")
+    yield _start_up()
+    folder = home()
+    yield _clock(folder)
+    yield _writable(folder)
+    for file in sorted(folder.glob("*.sqlite")):
+        yield _sound(file)
+    aside = sorted(file.name for file in folder.glob("*.corrupt-[0-9]*") if not file.name.endswith(("-wal", "-shm")))
+    if aside:
+        yield Check(
+            "set aside", "note", ", ".join(aside), "damaged files of the past: delete them when they are examined"
+        )
+
+
+def _start_up() -> Check:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "penstock", "--version"], check=True, stdout=subprocess.DEVNULL)
+    took = 1000 * (time.perf_counter() - began)
+    told = f"penstock starts in {took:.0f} ms"
+    if took <= _SLOW_MS:
+        return Check("start", "ok", told)
+    return Check("start", "note", told, "a slow disk, a virus scanner, or PYTHONDONTWRITEBYTECODE may be why")
+
+
+def _clock(folder: Path) -> Check:
+    """Prices, budgets and expiry go by the clock."""
+    now = time.time()
+    newest = max((file.stat().st_mtime for file in folder.glob("*")), default=0.0)
+    if now < _RELEASED or now < newest - 86_400:
+        return Check("clock", "fails", time.strftime("it is %Y-%m-%d here", time.gmtime(now)), "set the clock")
+    return Check("clock", "ok", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
+
+
+def _writable(folder: Path) -> Check:
+    nearest = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        why = error.strerror or str(error)
+        return Check(
+            "home", "fails", f"{folder}: {why}", "check its permissions, or set PENSTOCK_HOME to another folder"
+        )
+    if nearest == folder and folder.stat().st_mode & 0o022 and os.name == "posix":
+        return Check("home", "note", f"others may write to {folder}", f"chmod 700 {folder}")
+    return Check("home", "ok", str(folder))
+
+
+def _sound(file: Path) -> Check:
+    try:
+        uri = f"{file.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=2)) as connection:
+            said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        said = str(error)
+    if said == "ok":
+        return Check(file.name, "ok", f"sound, {file.stat().st_size:,} bytes")
+    if file.name == "keys.sqlite":
+        return Check(
+            file.name, "fails", f"{said}: the gateway lets nobody in", "restore it, or delete it and keys.pepper"
+        )
+    return Check(file.name, "fails", said, "end the program that uses it, or move the file away: a new one is begun")
+
+
+def _found(name: str) -> str:
+    return name if Path(name).is_file() else "the environment alone"
+
+
+# What is configured, and what answers ---------------------------------------------------------------------------------
+
+
+def _providers(settings: Settings) -> Iterator[Check]:
+    if not settings.providers:
+        told = "none: the embedded reader answers"
+        yield Check("providers", "note", told, "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a penstock.toml")
+    for name, described in settings.providers.items():
+        told = f"{described.dialect} at {_host(described.base_url)}"
+        if not described.key_env:
+            yield Check(name, "ok", f"{told}, without a key")
+        elif os.environ.get(described.key_env):
+            yield Check(name, "ok", f"{told}, {described.key_env} is set")
+        else:
+            yield Check(
+                name, "note", f"{told}, {described.key_env} is not set", "clients have to send keys of their own"
+            )
+
+
+async def _asked(settings: Settings, *, online: bool) -> list[Check]:
+    found = await _keys()
+    found += [await _pointed(name, os.environ[name]) for name in _POINTERS if os.environ.get(name)]
+    if not any(os.environ.get(name) for name in _POINTERS):
+        mend = "penstock serve tells what to export; or run one command: penstock run -- CMD"
+        found.append(Check("clients", "note", f"none of {', '.join(_POINTERS)} is set here", mend))
+    return found + (await _online(settings) if online else [])
+
+
+async def _keys() -> list[Check]:
+    from penstock.stores.keys import KeysUnreadable
+    from penstock.stores.keys_sqlite import SqliteKeys
+
+    keys = SqliteKeys(home(), warn=say)
+    try:
+        count = len((await keys.ring()).keys)
+    except KeysUnreadable as error:
+        return [Check("keys", "fails", error.message, error.mend)]
+    finally:
+        await keys.close()
+    return [Check("keys", "ok", f"{count}: each request needs one" if count else "none: this machine alone is served")]
+
+
+async def _pointed(variable: str, address: str) -> Check:
+    """Whether clients that follow the variable come to a penstock that lets them in."""
+    root = address.rstrip("/").removesuffix("/v1")
+    told = f"{variable} leads to {_host(address)}"
+    try:
+        health, body = await _get(f"{root}/health")
+    except OSError as error:
+        return Check(variable, "fails", f"{told}, where nobody answers ({error})", "start it: penstock serve")
+    if health != 200 or not {"status", "version", "in_flight"} <= _object(body).keys():
+        return Check(variable, "fails", f"{told}, which is no penstock", "set it to what penstock serve tells")
+    family = variable.partition("_")[0]
+    names = ("OPENAI_API_KEY",) if family == "OPENAI" else ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
+    named = next((name for name in names if os.environ.get(name)), "")
+    bearer = {"authorization": f"Bearer {os.environ[named]}"} if named else {}
+    allowed, _ = await _get(f"{root}/metrics", bearer)
+    if allowed != 200:
+        mend = f"set {named or names[0]} to a key of this gateway: penstock key add NAME"
+        return Check(variable, "fails", f"{told}, a penstock that answers {allowed} to this client", mend)
+    return Check(variable, "ok", f"{told}, a penstock that lets this client in")
+
+
+async def _get(address: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """Status and body. Raises `OSError` when nobody answers in time."""
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as web,
+            web.get(address, headers=headers, allow_redirects=False) as answer,
+        ):
+            return answer.status, await answer.content.read(65_536)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise OSError(type(error).__name__) from None
+
+
+async def _online(settings: Settings) -> list[Check]:
+    """Each provider that there is a key for, asked for its models: that is free."""
+    from penstock.providers.port import Fetcher
+    from penstock.runtime import build
+
+    found: list[Check] = []
+    runtime = await build(settings)
+    try:
+        for name, provider in runtime.engine.providers.items():
+            if not isinstance(provider, Fetcher):
+                continue
+            try:
+                deadline = runtime.engine.clock.monotonic() + _TIMEOUT
+                listed = await provider.fetch("models", deadline=deadline)
+                models = len(entries(_object(listed.body).get("data")))
+                found.append(Check(f"{name} online", "ok", f"lists {models} models"))
+            except PenstockError as error:
+                found.append(Check(f"{name} online", "fails", error.message, error.mend))
+    finally:
+        await runtime.close()
+    return found
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        return mapping(msgspec.json.decode(body))
+    except msgspec.DecodeError:
+        return {}
+
+
+def _host(address: str) -> str:
+    """An address without what may be secret in it: a name, a password, a query."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if rest else address.partition("?")[0]

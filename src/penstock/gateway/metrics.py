@@ -1,0 +1,131 @@
+"""What the gateway counts, in the text format of Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/).
+
+The counters lie in one block of memory that worker processes share: each has a row of its own and reads them all.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Mapping
+
+from penstock.flow import Done
+from penstock.gateway.endpoints import ENDPOINTS
+from penstock.ledger import Receipt
+from penstock.ticket import Outcome
+
+__all__ = ["Metrics", "Shared"]
+
+_OTHER = "other"
+_STATUSES = ("2xx", "4xx", "5xx")
+_SOURCES = ("upstream", "reuse", "joined", "refused")
+_MECHANISMS = ("reuse", "layout", "prune", "compress", "route", "bundle", "defer", _OTHER)
+
+_FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    (
+        "penstock_requests_total",
+        "counter",
+        "Requests by endpoint and class of status.",
+        tuple(
+            f'endpoint="{name}",status="{status}"'
+            for name in (*(each.name for each in ENDPOINTS), _OTHER)
+            for status in _STATUSES
+        ),
+    ),
+    ("penstock_calls_total", "counter", "Calls by where the answer came from.", tuple(f'source="{s}"' for s in _SOURCES)),
+    ("penstock_spent_nanodollars_total", "counter", "Money spent, in nano-dollars.", ("",)),
+    ("penstock_asked_nanodollars_total", "counter", "What it would have cost, in nano-dollars.", ("",)),
+    (
+        "penstock_saved_nanodollars",
+        "gauge",
+        "Money saved, in nano-dollars; negative where a mechanism lost money.",
+        tuple(f'mechanism="{name}"' for name in _MECHANISMS),
+    ),
+    ("penstock_unpriced_calls_total", "counter", "Calls whose price is not known.", ("",)),
+    ("penstock_shed_total", "counter", "Requests turned away because there was no seat in time.", ("",)),
+    ("penstock_upstream_errors_total", "counter", "Calls that an upstream refused or failed.", ("",)),
+    ("penstock_disconnects_total", "counter", "Clients that left before the end of their answer.", ("",)),
+    ("penstock_in_flight", "gauge", "Requests being answered now.", ("",)),
+)
+
+_PLACES = {
+    (name, labels): place
+    for place, (name, labels) in enumerate((name, each) for name, _, _, several in _FAMILIES for each in several)
+}
+_WIDTH = len(_PLACES)
+
+_REQUESTS: Mapping[tuple[str, int], int] = {
+    (name, hundred): _PLACES["penstock_requests_total", f'endpoint="{name}",status="{status}"']
+    for name in (*(each.name for each in ENDPOINTS), _OTHER)
+    for hundred, status in ((2, "2xx"), (4, "4xx"), (5, "5xx"))
+}
+_CALLS = {source: _PLACES["penstock_calls_total", f'source="{source}"'] for source in _SOURCES}
+_SAVED = {name: _PLACES["penstock_saved_nanodollars", f'mechanism="{name}"'] for name in _MECHANISMS}
+_SPENT = _PLACES["penstock_spent_nanodollars_total", ""]
+_ASKED = _PLACES["penstock_asked_nanodollars_total", ""]
+_UNPRICED = _PLACES["penstock_unpriced_calls_total", ""]
+_IN_FLIGHT = _PLACES["penstock_in_flight", ""]
+
+
+class Shared:
+    """The counters of ``workers`` processes. Make it before they part ways."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self._cells = memoryview(mmap.mmap(-1, max(1, workers) * _WIDTH * 8)).cast("q")
+
+    def row(self, worker: int) -> memoryview[int]:
+        """The counters of one worker, to write. One that is started in the place of another goes on counting there."""
+        return self._cells[worker * _WIDTH : (worker + 1) * _WIDTH]
+
+    def sums(self) -> list[int]:
+        """All counters, over all workers."""
+        return [sum(self._cells[place::_WIDTH]) for place in range(_WIDTH)]
+
+
+class Metrics:
+    """The counters of one worker."""
+
+    def __init__(self, shared: Shared | None = None, worker: int = 0, in_flight: Callable[[], int] = lambda: 0) -> None:
+        self._shared = shared or Shared()
+        self._cells = self._shared.row(worker)
+        self._in_flight = in_flight
+        self._cells[_IN_FLIGHT] = 0
+
+    def request(self, endpoint: str, status: int) -> None:
+        """A request has been answered; an ``endpoint`` that is not served counts as ``other``."""
+        self._cells[_REQUESTS.get((endpoint, status // 100), _REQUESTS[_OTHER, 4])] += 1
+
+    def call(self, outcome: Outcome) -> None:
+        """A call has ended."""
+        state = outcome.state
+        if isinstance(state, Done):
+            self._cells[_CALLS[state.source if state.source in {"reuse", "joined"} else "upstream"]] += 1
+        else:
+            self._cells[_CALLS["refused"]] += 1
+        self._book(state.receipt)
+
+    def _book(self, receipt: Receipt) -> None:
+        self._cells[_SPENT] += receipt.spent
+        self._cells[_ASKED] += receipt.asked
+        self._cells[_UNPRICED] += receipt.unpriced
+        for mechanism, amount in receipt.saved.items():
+            if amount:
+                self._cells[_SAVED.get(mechanism, _SAVED[_OTHER])] += amount
+
+    def count(self, what: str) -> None:
+        """One more of ``shed``, ``upstream_errors``, ``disconnects``."""
+        self._cells[_PLACES[f"penstock_{what}_total", ""]] += 1
+
+    def text(self) -> bytes:
+        """All figures of all workers."""
+        self.settle()
+        sums = self._shared.sums()
+        lines: list[str] = []
+        for name, kind, help, several in _FAMILIES:
+            lines += [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
+            for labels in several:
+                lines.append(f"{name}{{{labels}}} {sums[_PLACES[name, labels]]}" if labels else f"{name} {sums[_PLACES[name, '']]}")
+        return ("\n".join(lines) + "\n").encode()
+
+    def settle(self) -> None:
+        """Bring what is a state rather than an event up to date."""
+        self._cells[_IN_FLIGHT] = self._in_flight()

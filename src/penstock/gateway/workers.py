@@ -1,0 +1,107 @@
+"""Several processes on one socket: started together, stopped together, replaced when one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+from penstock.errors import BadInput, PenstockError
+
+__all__ = ["supervise"]
+
+_QUICK = 1.0
+"""Seconds of life below which the death of a worker says that the next one would die as well."""
+
+
+def supervise(workers: int, run: Callable[[int, Callable[[], None]], None], ready: Callable[[], None]) -> int:
+    """Fork ``workers`` processes that each ``run(number, up)``, until SIGTERM or SIGINT; the exit code.
+
+    ``ready`` is called when all have said that they are up. Signals are handed on; a worker that dies is replaced, one
+    that dies as soon as it is born ends them all.
+    """
+    if not hasattr(os, "fork"):
+        raise BadInput("--workers needs an operating system that can fork", mend="use one worker")
+    return _Supervisor(run).watch(workers, ready)
+
+
+class _Supervisor:
+    def __init__(self, run: Callable[[int, Callable[[], None]], None]) -> None:
+        self._run = run
+        self._stopping = False
+        self._failed = False
+        self._born: dict[int, tuple[int, float]] = {}
+
+    def watch(self, workers: int, ready: Callable[[], None]) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        reading, writing = os.pipe()
+        for worker in range(workers):
+            self._start(worker, writing)
+        os.close(writing)
+        if self._all_up(reading, workers) and not self._stopping:
+            ready()
+        while self._born:
+            self._reap()
+        return int(self._failed)
+
+    def _all_up(self, reading: int, workers: int) -> bool:
+        """Wait until each has said a byte, or all have closed their end."""
+        said = 0
+        while said < workers and (byte := os.read(reading, 1)):
+            said += len(byte)
+        os.close(reading)
+        return said == workers
+
+    def _start(self, worker: int, writing: int | None) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if process:
+            self._born[process] = (worker, time.monotonic())
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os._exit(self._live(worker, writing))
+
+    def _live(self, worker: int, writing: int | None) -> int:
+        """The life of a worker; its exit code."""
+
+        def up() -> None:
+            if writing is not None:
+                os.write(writing, b"1")
+                os.close(writing)
+
+        try:
+            self._run(worker, up)
+        except PenstockError as error:
+            sys.stderr.write(f"penstock: {error}\n")
+            return error.exit_code
+        except Exception:  # a worker has no caller: what it dies of is told here or nowhere
+            traceback.print_exc()
+            return 1
+        finally:
+            sys.stderr.flush()
+        return 0
+
+    def _reap(self) -> None:
+        """Wait for the next death, and replace who died untimely."""
+        process, status = os.wait()
+        worker, born = self._born.pop(process)
+        if self._stopping:
+            return
+        code = os.waitstatus_to_exitcode(status)
+        sys.stderr.write(f"penstock: worker {worker} ended with {code}\n")
+        if time.monotonic() - born < _QUICK:
+            self._failed = True
+            self._stop()
+        else:
+            self._start(worker, None)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for process in self._born:
+            os.kill(process, signal.SIGTERM)

@@ -1,0 +1,336 @@
+"""What the gateway bears, and what it turns away: sizes, depths, silences, budgets, deadlines, crowds."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from gatehouse import CHAT, gatehouse
+from penstock.clock import SystemClock
+from penstock.errors import BadInput, DeadlineExceeded, Overloaded, Rejected
+from penstock.gateway import body as bodies
+from penstock.gateway.desk import Desk, NoSeat
+from penstock.gateway.terms import Terms, terms
+from penstock.providers.breaker import Breaker
+from penstock.testing import FakeClock, Plan, ScriptedProvider, Upstream
+from penstock.values import Call
+
+RAW = msgspec.json.encode(CHAT)
+
+
+def test_packed_bodies_are_unpacked_within_limits() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.", most_bytes=100_000) as gate:
+            deflated = zlib.compress(RAW)
+            for coding, packed in (
+                ("gzip", gzip.compress(RAW)),
+                ("deflate", deflated),
+                ("deflate", deflated[2:-4]),
+                ("identity", RAW),
+            ):
+                status, _, _ = await gate.post(packed, headers={"content-encoding": coding, "x-penstock-off": "all"})
+                assert status == 200
+                assert gate.up.exchanges[-1].body == RAW
+                assert "content-encoding" not in gate.up.exchanges[-1].headers
+            bomb = gzip.compress(bytes(50_000_000))
+            assert (await gate.post(bomb, headers={"content-encoding": "gzip"}))[0] == 413
+            assert (await gate.post(RAW, headers={"content-encoding": "br"}))[0] == 415
+            for broken in (RAW, gzip.compress(RAW)[:-9], gzip.compress(RAW) + b"more"):
+                assert (await gate.post(broken, headers={"content-encoding": "gzip"}))[0] == 400
+
+    asyncio.run(main())
+
+
+def test_too_large_too_deep_and_no_json() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.", most_bytes=100_000) as gate:
+            assert (await gate.post(b'{"x": "' + b"x" * 200_000 + b'"}'))[0] == 413
+
+            async def dripped() -> Any:
+                for _ in range(20):
+                    yield b" " * 10_000
+
+            async with gate.web.post(gate.url + "/v1/chat/completions", data=dripped()) as response:
+                assert response.status == 413
+            for depth in (300, 900, 985, 1_000, 20_000):
+                deep = b'{"model":"mine","messages":' + b"[" * depth + b"]" * depth + b"}"
+                status, _, said = await gate.post(deep)
+                assert (status, depth) in {(200, 300), (200, 900), (200, 985), (400, 985), (400, 1_000), (400, 20_000)}
+                if status == 400:
+                    assert msgspec.json.decode(said)["error"]["type"] == "invalid_request_error"
+            for wrong in (b"", b"[]", b"{", b"\xff", b'{"a":1}{}'):
+                assert (await gate.post(wrong))[0] == 400
+            assert (await gate.post(RAW))[0] == 200
+
+    asyncio.run(main())
+
+
+def test_heads_are_limited() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.") as gate:
+            host, _, port = gate.url.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
+            for number in range(100):
+                writer.write(b"x-%d: " % number + b"y" * 1000 + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 431")
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_client_that_stops_in_the_middle_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "SILENCE_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with gatehouse("Because.") as gate:
+            host, _, port = gate.url.removeprefix("http://").partition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+            assert b'"type":"error"' in await reader.read()
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_budget_of_one_request() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.") as gate:
+            status, headers, said = await gate.post(CHAT, headers={"x-penstock-budget": "$0.000001"})
+            assert (status, headers["x-should-retry"]) == (402, "false")
+            assert msgspec.json.decode(said)["error"]["code"] == "budget_exceeded"
+            assert not gate.up.exchanges
+            assert (await gate.post(CHAT, headers={"x-penstock-budget": "$1"}))[0] == 200
+            assert (await gate.post(CHAT, headers={"x-penstock-budget": "$0.000001"}))[0] == 200  # a reply is there
+            assert (await gate.post(CHAT, headers={"x-penstock-budget": "much"}))[0] == 400
+            admission: Any = gate.runtime.engine.admission
+            assert not [path for path in admission._limits if len(path) > 1]
+
+    asyncio.run(main())
+
+
+def test_the_budget_of_the_configuration_is_each_tenants() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.", budget="$0.00015") as gate:
+            key = {"authorization": "Bearer sk-a"}
+            answers = [await gate.post({**CHAT, "n": 1, "user": str(n), "temperature": 1}, headers=key) for n in range(9)]
+            statuses = [status for status, _, _ in answers]
+            assert statuses[0] == 200
+            assert statuses[-1] == 402
+            assert (await gate.post(CHAT, headers={"authorization": "Bearer sk-b"}))[0] == 200
+
+    asyncio.run(main())
+
+
+def test_deadlines() -> None:
+    async def main() -> None:
+        async with gatehouse(Plan("Because.", latency=20), keyed=True) as gate:
+            for headers in ({"x-penstock-by": "0.05"}, {"x-stainless-read-timeout": "0.05"}):
+                for stream in (True, False):
+                    status, told, _ = await gate.post({**CHAT, "stream": stream}, headers=headers)
+                    assert (status, told["x-should-retry"]) == (504, "false")
+            await gate.up.until(lambda: gate.up.disconnects == 4)
+
+    asyncio.run(main())
+
+
+def test_a_read_timeout_bounds_the_beginning_of_a_stream_not_its_length() -> None:
+    async def main() -> None:
+        async with gatehouse(Plan("An answer in many pieces.", gap=0.03, piece=2)) as gate:
+            status, _, said = await gate.post({**CHAT, "stream": True}, headers={"x-stainless-read-timeout": "0.2"})
+            assert status == 200
+            assert said.endswith(b"data: [DONE]\n\n")
+
+    asyncio.run(main())
+
+
+def test_terms() -> None:
+    clock = FakeClock()
+    moment = datetime.fromtimestamp(clock.now(), UTC) + timedelta(seconds=90)
+    for by in ("90", moment.isoformat(), moment.isoformat().replace("+00:00", "Z"), moment.replace(tzinfo=None).isoformat()):
+        assert terms({"x-penstock-by": by}, clock).deadline == pytest.approx(clock.monotonic() + 90)
+    for wrong in ("soon", "nan", "inf", "2026-13-01"):
+        with pytest.raises(BadInput, match="x-penstock-by"):
+            terms({"x-penstock-by": wrong}, clock)
+    assert terms({"x-stainless-read-timeout": "NOT_GIVEN", "x-penstock-off": " layout, ,reuse"}, clock) == Terms(
+        off=frozenset({"layout", "reuse"})
+    )
+    with pytest.raises(BadInput, match="scope"):
+        terms({"x-penstock-scope": "x" * 201}, clock)
+
+
+def test_unpack_never_unpacks_more_than_it_may() -> None:
+    with pytest.raises(Rejected):
+        bodies.unpack(gzip.compress(bytes(2000)), "gzip", most=1999)
+    assert bodies.unpack(gzip.compress(bytes(2000)), "gzip", most=2000) == bytes(2000)
+
+
+# The desk -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_desk_seats_queues_and_sheds() -> None:
+    async def main() -> None:
+        desk = Desk(SystemClock(), seats=2, most_waiting=3)
+        done = asyncio.Event()
+        order: list[int] = []
+
+        async def sit(number: int) -> None:
+            async with desk.seat():
+                order.append(number)
+                await done.wait()
+
+        tasks = [asyncio.create_task(sit(number)) for number in range(5)]
+        await asyncio.sleep(0)
+        assert (desk.seated, desk.waiting) == (2, 3)
+        with pytest.raises(NoSeat) as shed:
+            desk.check()
+        assert shed.value.headers == {"retry-after": "1"}
+        tasks[2].cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert desk.waiting == 2
+        done.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert order == [0, 1, 3, 4]
+        assert (desk.seated, desk.waiting, desk.shed) == (0, 0, 1)
+
+    asyncio.run(main())
+
+
+def test_the_desk_knows_who_would_be_late() -> None:
+    async def main() -> None:
+        clock = SystemClock()
+        desk = Desk(clock, seats=1, patience=10)
+        desk.service = 5.0
+        async with desk.seat():
+            desk.check(clock.monotonic() + 30)
+            with pytest.raises(NoSeat):
+                desk.check(clock.monotonic() + 8)
+            desk.service = 20.0
+            with pytest.raises(NoSeat):
+                desk.check()
+            desk.service = 0.0
+            with pytest.raises(DeadlineExceeded):
+                async with desk.seat(clock.monotonic() + 0.02):
+                    pass
+            assert desk.waiting == 0
+        desk.check(clock.monotonic() + 0.001)  # a free seat is a free seat
+        assert desk.seated == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_crowd_is_told_to_come_back(path: str) -> None:
+    async def main() -> None:
+        async with gatehouse(Plan("Because.", latency=0.3), seats=4) as gate:
+            body = {**CHAT, "temperature": 1}
+            answers = await asyncio.gather(*(gate.post(body, path) for _ in range(40)))
+            turned = [(headers, said) for status, headers, said in answers if status == 503]
+            assert [status for status, _, _ in answers].count(200) == 12  # four seats, and eight that may wait
+            assert len(turned) == 28
+            headers, said = turned[0]
+            assert headers["retry-after"] == "1"
+            assert "x-should-retry" not in headers
+            kind = msgspec.json.decode(said)["error"]["type"]
+            assert kind == ("overloaded_error" if path == "/v1/messages" else "server_error")
+            _, _, metrics = await gate.get("/metrics")
+            assert b"penstock_shed_total 28" in metrics
+
+    asyncio.run(main())
+
+
+# The circuit breaker ------------------------------------------------------------------------------------------------
+
+
+def call() -> Call:
+    return Call.parse(RAW, dialect="openai", provider="p", origin="o")
+
+
+async def ask(breaker: Breaker) -> int:
+    async with breaker.send(call()) as answer:
+        return len([chunk async for chunk in answer.chunks])
+
+
+def test_the_breaker_opens_rests_probes_and_closes() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        well = False
+        asked = 0
+
+        def reply(_: Any) -> Plan:
+            nonlocal asked
+            asked += 1
+            return Plan("Because.") if well else Plan("overloaded", status=529)
+
+        breaker = Breaker(ScriptedProvider(reply, name="p"), clock, failures=3, rest=1.0)
+        for tries in (1, 2, 3, 3, 3):
+            with pytest.raises(Overloaded) as raised:
+                await ask(breaker)
+            assert (asked, raised.value.status) == (tries, 529)
+        assert breaker.open
+        assert "left alone" in str(raised.value)
+        await clock.advance(1.0)
+        for _ in range(3):
+            with pytest.raises(Overloaded):
+                await ask(breaker)
+        assert (asked, breaker.opened) == (4, 1)
+        await clock.advance(1.0)
+        well = True
+        assert await ask(breaker) == 1
+        assert not breaker.open
+        assert await ask(breaker) == 1
+
+    asyncio.run(main())
+
+
+def test_refusals_and_old_failures_do_not_open_it() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        statuses = [529, 529, 400, 529, 529, 429, 529, 529]
+        plans = [Plan("no", status=status) for status in statuses]
+        breaker = Breaker(ScriptedProvider(plans, name="p"), clock, failures=3)
+        for _ in statuses:
+            with pytest.raises((Overloaded, Rejected)):
+                await ask(breaker)
+        assert not breaker.open
+        slow = Breaker(ScriptedProvider([Plan(status=500)] * 5, name="p"), clock, failures=3, window=10)
+        for _ in range(5):
+            with pytest.raises(Overloaded):
+                await ask(slow)
+            await clock.advance(11)
+        assert not slow.open
+
+    asyncio.run(main())
+
+
+def test_one_probe_at_a_time() -> None:
+    async def main() -> None:
+        clock = SystemClock()
+        async with Upstream([Plan(status=500), Plan("Because.", latency=0.1), Plan("x")]) as up:
+            from penstock.providers.dialects import dialect
+            from penstock.providers.http import HttpProvider
+            from penstock.providers.retry import RetryPolicy
+
+            inner = HttpProvider("p", dialect("openai"), up.url, "k", policy=RetryPolicy(tries=1))  # type: ignore[arg-type]
+            breaker = Breaker(inner, clock, failures=1, rest=0.0)
+            with pytest.raises(Overloaded):
+                await ask(breaker)
+            probe = asyncio.create_task(ask(breaker))
+            await up.until(lambda: len(up.exchanges) == 2)
+            with pytest.raises(Overloaded):
+                await ask(breaker)
+            assert await probe >= 1
+            assert not breaker.open
+            await breaker.close()
+
+    asyncio.run(main())
