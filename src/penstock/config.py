@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -120,6 +121,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return prefix, rest
         name = self.default()
         if name == EMBEDDED:
+            if model not in {None, "small", "large", EMBEDDED}:
+                raise BadInput(
+                    f"nobody is described who serves {model!r}", mend="set OPENAI_API_KEY or ANTHROPIC_API_KEY"
+                )
             return name, EMBEDDED
         if model is None or model in {"small", "large"}:
             tier = model or "large"
@@ -131,6 +136,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
             return name, chosen
         serving = [other for other, described in self.providers.items() if described.serves(model)]
+        if model.startswith("claude") and self.providers[name].base_url == KNOWN["openai"].base_url:
+            serving = serving or [other for other, one in self.providers.items() if one.dialect == "anthropic"]
+        elif model.startswith("gpt-") and self.providers[name].base_url == KNOWN["anthropic"].base_url:
+            serving = serving or [other for other, one in self.providers.items() if one.dialect == "openai"]
         return (serving[0] if serving and name not in serving else name), model
 
 
@@ -158,19 +167,27 @@ def home(given: str | os.PathLike[str] | None = None) -> Path:
     return user_data_path("penstock", appauthor=False)
 
 
-def load(file: str | os.PathLike[str] | None = None) -> Settings:
+def load(file: str | os.PathLike[str] | None = None, *, as_client: bool = False) -> Settings:
     """The settings of ``file``, else of ``penstock.toml`` in the current folder, else of the environment alone.
 
     The environment adds ``openai`` and ``anthropic`` where the file does not describe them and there is a key or a
-    ``PENSTOCK_..._BASE_URL``. Raises `ConfigError` when the file cannot be used.
+    ``PENSTOCK_..._BASE_URL``. ``as_client``: the variables that the official SDKs read, ``OPENAI_BASE_URL`` and
+    ``ANTHROPIC_BASE_URL``, are followed too; a gateway must not, since they may point at itself.
+
+    A file that was not named may come with a folder from anywhere: it does not get to send a key to any host it likes.
+    Raises `ConfigError` when the file cannot be used.
     """
     path = Path(file) if file else Path("penstock.toml")
     if file is not None and not path.is_file():
         raise ConfigError(f"there is no configuration file {str(file)!r}", mend="check --config")
     settings = _read(path) if path.is_file() else Settings()
+    if file is None:
+        _check_hosts(settings)
     providers = dict(settings.providers)
     for name, known in KNOWN.items():
         base_url = os.environ.get(f"PENSTOCK_{name.upper()}_BASE_URL")
+        if as_client:
+            base_url = base_url or os.environ.get(f"{name.upper()}_BASE_URL")
         if name not in providers and (base_url or os.environ.get(known.key_env)):
             providers[name] = msgspec.structs.replace(known, base_url=base_url or known.base_url)
     if EMBEDDED in settings.providers:
@@ -179,6 +196,23 @@ def load(file: str | os.PathLike[str] | None = None) -> Settings:
         listed = ", ".join(providers) or "none"
         raise ConfigError(f"provider = {settings.provider!r} is not described", mend=f"described are: {listed}")
     return msgspec.structs.replace(settings, providers=providers)
+
+
+def _check_hosts(settings: Settings) -> None:
+    """Refuse to send a key that is set to a host which only an unnamed file vouches for."""
+    from penstock.providers.address import is_private
+
+    for name, described in settings.providers.items():
+        if not os.environ.get(described.key_env):
+            continue
+        host = (urlsplit(described.base_url).hostname or "").lower()
+        known = KNOWN.get(described.dialect)
+        own = known is not None and described.key_env == known.key_env and host == urlsplit(known.base_url).hostname
+        if not own and not is_private(host):
+            raise ConfigError(
+                f"./penstock.toml would send ${described.key_env} to {host} (providers.{name})",
+                mend="if you trust the file, name it: --config penstock.toml",
+            )
 
 
 def _read(path: Path) -> Settings:

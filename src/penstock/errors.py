@@ -43,6 +43,9 @@ class PenstockError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    spent_nano: int | None = None
+    """What had been spent when it was raised, where whoever handed it on knows."""
+
     def __init__(self, message: str, *, mend: str = "") -> None:
         super().__init__(f"{message} ({mend})" if mend else message)
         self.message = message

@@ -46,7 +46,7 @@ class Gatehouse(msgspec.Struct):
     async def quiet(self) -> None:
         """Wait until nothing is under way any more."""
         engine: Any = self.runtime.engine
-        while engine._flights or self.up.in_flight:
+        while engine._flights or self.up.in_flight:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 

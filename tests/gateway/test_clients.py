@@ -439,8 +439,9 @@ NAMES = st.sampled_from([b"authorization", b"x-api-key", b"api-key", b"host", b"
     max_size=20
 )
 HOSTILE = st.sampled_from([
-    b"Bearer", b"Bearer ", b"bearer\t", b"Bearer ' OR 1=1 --", b"Bearer pk-'; DROP TABLE keys; --", b"Bearer \x00",
-    b"Basic " + b"A" * 9000, b"Bearer pk-" + b"A" * 49, b"Bearer \xff\xfe", b"Bearer pk-%s%s%n", b"pk-" + b"\xc3\xa9" * 30,
+    b"Bearer", b"Bearer ", b"bearer\t", b"Bearer \x00", b"Bearer \xff\xfe", b"Bearer pk-%s%s%n",
+    b"Bearer ' OR 1=1 --", b"Bearer pk-'; DROP TABLE keys; --", b"Bearer pk-" + b"A" * 49,
+    b"Basic " + b"A" * 9000, b"pk-" + b"\xc3\xa9" * 30,
 ])  # fmt: skip
 HEADERS = st.lists(st.tuples(NAMES, st.binary(max_size=200) | HOSTILE), max_size=8)
 PEERS = st.sampled_from([HERE, AWAY, "::1"]) | st.text(string.printable, max_size=40)

@@ -9,13 +9,15 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-
 from gatehouse import CHAT, MESSAGES, gatehouse
+
 from penstock.testing import Plan
 from penstock.values import Usage
 
 USAGE = Usage(input=12, output=5)
-ODD = b'{"model" :"mine",  "messages":[{"role":"user","content":"\\u00e9 1e2"}], "x": 1.0, "big": 123456789012345678901}'
+ODD = (
+    b'{"model" :"mine",  "messages":[{"role":"user","content":"\\u00e9 1e2"}], "x": 1.0, "big": 123456789012345678901}'
+)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/v1/v1/chat/completions"])

@@ -9,8 +9,8 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-
 from gatehouse import MESSAGES, Gatehouse, gatehouse
+
 from penstock.testing import Plan, ToolCall
 from penstock.values import Usage
 

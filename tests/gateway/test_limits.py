@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-
 from gatehouse import CHAT, gatehouse
+
 from penstock.clock import SystemClock
 from penstock.errors import BadInput, DeadlineExceeded, Overloaded, Rejected
 from penstock.gateway import body as bodies
@@ -77,8 +77,8 @@ def test_heads_are_limited() -> None:
             host, _, port = gate.url.removeprefix("http://").partition(":")
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
-            for number in range(100):
-                writer.write(b"x-%d: " % number + b"y" * 1000 + b"\r\n")
+            for number in range(65):
+                writer.write(b"x-%d: " % number + b"y" * 1010 + b"\r\n")
                 await writer.drain()
                 await asyncio.sleep(0)
             assert (await reader.readline()).startswith(b"HTTP/1.1 431")
@@ -120,9 +120,11 @@ def test_a_budget_of_one_request() -> None:
 
 def test_the_budget_of_the_configuration_is_each_tenants() -> None:
     async def main() -> None:
-        async with gatehouse("Because.", budget="$0.00015") as gate:
+        async with gatehouse("Because.", budget="$0.00013") as gate:
             key = {"authorization": "Bearer sk-a"}
-            answers = [await gate.post({**CHAT, "n": 1, "user": str(n), "temperature": 1}, headers=key) for n in range(9)]
+            answers = [
+                await gate.post({**CHAT, "n": 1, "user": str(n), "temperature": 1}, headers=key) for n in range(9)
+            ]
             statuses = [status for status, _, _ in answers]
             assert statuses[0] == 200
             assert statuses[-1] == 402
@@ -156,7 +158,12 @@ def test_a_read_timeout_bounds_the_beginning_of_a_stream_not_its_length() -> Non
 def test_terms() -> None:
     clock = FakeClock()
     moment = datetime.fromtimestamp(clock.now(), UTC) + timedelta(seconds=90)
-    for by in ("90", moment.isoformat(), moment.isoformat().replace("+00:00", "Z"), moment.replace(tzinfo=None).isoformat()):
+    for by in (
+        "90",
+        moment.isoformat(),
+        moment.isoformat().replace("+00:00", "Z"),
+        moment.replace(tzinfo=None).isoformat(),
+    ):
         assert terms({"x-penstock-by": by}, clock).deadline == pytest.approx(clock.monotonic() + 90)
     for wrong in ("soon", "nan", "inf", "2026-13-01"):
         with pytest.raises(BadInput, match="x-penstock-by"):

@@ -9,13 +9,14 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
-
 from gatehouse import CHAT
+
 from penstock.cli import main as penstock
 from penstock.errors import BadInput
 from penstock.gateway.server import bind, is_loopback
@@ -39,32 +40,42 @@ async def served(up: Upstream, *options: str) -> AsyncGenerator[tuple[asyncio.su
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_drains_and_ends(workers: int) -> None:
     async def main() -> None:
-        async with Upstream(Plan("Because.", latency=0.5)) as up, aiohttp.ClientSession() as web:
-            async with served(up, "--workers", str(workers)) as (process, told):
-                assert told["export"] == {"OPENAI_BASE_URL": told["url"] + "/v1", "ANTHROPIC_BASE_URL": told["url"]}
-                async with web.get(told["url"] + "/health") as response:
-                    assert response.status == 200
-                asked = asyncio.create_task(web.post(told["url"] + "/v1/chat/completions", json=CHAT))
-                await up.until(lambda: len(up.exchanges) == 1)
-                process.send_signal(signal.SIGTERM)
-                response = await asked
+        async with (
+            Upstream(Plan("Because.", latency=0.5)) as up,
+            aiohttp.ClientSession() as web,
+            served(up, "--workers", str(workers)) as (process, told),
+        ):
+            assert told["export"] == {"OPENAI_BASE_URL": told["url"] + "/v1", "ANTHROPIC_BASE_URL": told["url"]}
+            async with web.get(told["url"] + "/health") as response:
                 assert response.status == 200
-                assert (await response.json())["choices"][0]["message"]["content"] == "Because."
-                assert await process.wait() == 0
+            asked = asyncio.create_task(web.post(told["url"] + "/v1/chat/completions", json=CHAT))
+            await up.until(lambda: len(up.exchanges) == 1)
+            process.send_signal(signal.SIGTERM)
+            response = await asked
+            assert response.status == 200
+            assert (await response.json())["choices"][0]["message"]["content"] == "Because."
+            assert await process.wait() == 0
 
     asyncio.run(main())
 
 
-def test_workers_count_together_and_share_budgets() -> None:
+def test_workers_count_together_and_share_budgets(tmp_path: Path) -> None:
+    config = tmp_path / "penstock.toml"
+    config.write_text("[budget]\ncalls = 12\n")
+
     async def main() -> None:
-        async with Upstream("Because.") as up, served(up, "--workers", "2") as (process, told):
+        async with Upstream("Because.") as up, served(up, "--workers", "2", "--config", str(config)) as (process, told):
+            statuses: list[int] = []
             for number in range(20):
                 async with aiohttp.ClientSession() as web:  # a connection of its own, so that both workers get some
                     body = {**CHAT, "model": "gpt-4o-mini", "user": str(number)}
                     async with web.post(told["url"] + "/v1/chat/completions", json=body) as response:
-                        assert response.status == 200
+                        statuses.append(response.status)
+            assert statuses == [200] * 12 + [402] * 8
             async with aiohttp.ClientSession() as web, web.get(told["url"] + "/metrics") as response:
-                assert 'penstock_requests_total{endpoint="chat/completions",status="2xx"} 20' in await response.text()
+                lines = (await response.text()).splitlines()
+                assert 'penstock_requests_total{endpoint="chat/completions",status="2xx"} 12' in lines
+                assert 'penstock_calls_total{source="refused"} 8' in lines
             process.terminate()
             assert await process.wait() == 0
 
@@ -82,7 +93,9 @@ def test_a_taken_port_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str])
     )
 
 
-@pytest.mark.parametrize("options", [["--host", "0.0.0.0"], ["--workers", "0"], ["--port", "70000"], ["--host", "no.such.host.invalid"]])
+@pytest.mark.parametrize(
+    "options", [["--host", "0.0.0.0"], ["--workers", "0"], ["--port", "70000"], ["--host", "no.such.host.invalid"]]
+)
 def test_what_cannot_be_served_is_said(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert penstock(["serve", *options]) == 2
     told = capsys.readouterr().err

@@ -139,7 +139,7 @@ def test_latency_gaps_and_drips_pass_on_the_clock() -> None:
         raw = await task
         events = raw.count(b"data:")
         assert sum(clock.slept) == 100 + 11 * events
-        assert events == 5  # the role, two pieces, the finish, the end
+        assert events == 6  # the role, two pieces, the finish, the usage, the end
 
     asyncio.run(main())
 

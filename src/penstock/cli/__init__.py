@@ -55,6 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         if name == chosen:
             _module(name).arguments(command)
+        if name == chosen == "ask":
+            # Options may stand between the question and the paths, which only a parser of its own understands.
+            command.prog = "penstock ask"
+            command.set_defaults(command=name)
+            at = arguments.index(name)
+            if at == 0:
+                return _run(command.parse_intermixed_args(arguments[1:]))
     options = parser.parse_args(arguments)
     if options.version:
         sys.stdout.write(f"penstock {__version__}\n")
@@ -62,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 0
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     from penstock.cli.run import guarded
 
     return guarded(_module(options.command).run, options)

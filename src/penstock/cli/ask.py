@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.cli.progress import shown
-from penstock.cli.run import print_json, say, shared
+from penstock.cli.progress import progressing
+from penstock.cli.run import print_json, say, shared, shown
 from penstock.client.lm import LM, open
 from penstock.client.reading import Reading, read
 from penstock.context import Skipped
+from penstock.errors import PenstockError
 
 __all__ = ["arguments", "run"]
+
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens"})
 
 EXAMPLES = """examples:
   penstock ask "Where is the session token checked?" src/
@@ -51,12 +55,20 @@ async def _run(options: argparse.Namespace) -> int:
         config=options.config,
     )
     async with opened as lm:
+        task = asyncio.current_task()
+        if task is not None and hasattr(signal, "SIGTERM"):
+            # A polite end is settled like Ctrl-C: what is under way is called off and booked.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             reading = await _answer(lm, options)
         except asyncio.CancelledError:
-            lm_closed = lm.runtime.engine.close()
-            await asyncio.shield(lm_closed)
+            await lm.runtime.engine.close()
             say(f"penstock: interrupted; {lm.ledger}")
+            raise KeyboardInterrupt from None
+        except PenstockError as error:
+            error.spent_nano = int(lm.ledger.spent)
+            if lm.ledger.calls:
+                say(str(lm.ledger))
             raise
     _print(reading, options)
     return 0
@@ -67,7 +79,7 @@ async def _answer(lm: LM, options: argparse.Namespace) -> Reading:
     if not options.paths:
         reply = await lm(options.question, **chosen)
         return Reading(reply, (), 0, (), 1)
-    with shown(quiet=options.json) as progress:
+    with progressing(quiet=options.json) as progress:
         return await read(lm, options.question, options.paths, progress=progress, **chosen)
 
 
@@ -90,6 +102,7 @@ def _print(reading: Reading, options: argparse.Namespace) -> None:
                 "source": reply.source,
                 "model": reply.model,
                 "id": reply.id,
+                "finish": reply.finish,
                 "citations": [{"path": cited.path, "line": cited.line} for cited in reading.citations],
                 "files": reading.files,
                 "parts": reading.parts,
@@ -97,9 +110,15 @@ def _print(reading: Reading, options: argparse.Namespace) -> None:
             }
         )
         return
-    sys.stdout.write(reply.text.rstrip() + "\n")
+    sys.stdout.write(shown(reply.text.rstrip()) + "\n")
     sys.stdout.flush()
+    if reply.finish in _CUT:
+        say(f"the answer was cut: the model stopped for {reply.finish!r} (allow more with --max-tokens)")
+    elif not reply.text.strip():
+        say(f"the model answered nothing (finish: {reply.finish!r})")
     for reason, paths in _by_reason(reading.skipped).items():
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         say(f"skipped, {reason}: {paths[0]}{more}")
-    say(f"{receipt} · {reply.source} · {reading.files} files · why: penstock why {reply.id}")
+    say(
+        f"{receipt} · {reply.source} · {reading.files} file{'' if reading.files == 1 else 's'} · why: penstock why {reply.id}"
+    )

@@ -14,12 +14,11 @@ import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 
-import msgspec
-
 from penstock.cli.run import say
-from penstock.config import KNOWN, Settings, load
+from penstock.config import Settings, home, load
 from penstock.errors import BadInput
 from penstock.gateway.clients import PLACEHOLDER
+from penstock.gateway.serve import reachable, serving
 from penstock.runtime import build
 
 __all__ = ["arguments", "environment", "run"]
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     words: list[str] = options.words[1:] if options.words[:1] == ["--"] else options.words
     if not words:
         raise BadInput("no command is named", mend="write it behind two dashes: penstock run -- CMD")
-    return asyncio.run(_run(words, _passing(load(options.config))))
+    return asyncio.run(_run(words, load(options.config)))
 
 
 def environment(address: str, given: Mapping[str, str], families: Collection[str]) -> dict[str, str]:
@@ -77,19 +76,11 @@ def environment(address: str, given: Mapping[str, str], families: Collection[str
     return made
 
 
-def _passing(settings: Settings) -> Settings:
-    """The settings with the well-known upstreams besides, which the command may reach with keys of its own."""
-    spoken = {described.dialect for described in settings.providers.values()}
-    known = {name: described for name, described in KNOWN.items() if described.dialect not in spoken}
-    return msgspec.structs.replace(settings, providers={**settings.providers, **known})
-
-
 async def _run(words: Sequence[str], settings: Settings) -> int:
-    from penstock.gateway.serve import serving
-
-    runtime = await build(_passing(settings), shared=True)
+    """The gateway and the command. It knows no virtual keys: who runs the command is its only client."""
+    runtime = await build(reachable(settings), shared=True)
     try:
-        async with serving(runtime, "127.0.0.1", 0) as address:
+        async with serving(runtime, "127.0.0.1", 0, at=home() / "run") as address:
             families = {described.dialect for described in settings.providers.values()}
             code = await _attached(words, environment(address, os.environ, families))
     finally:

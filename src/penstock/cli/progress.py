@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from penstock.cli.run import say
 from penstock.client.reading import Progress
 
-__all__ = ["shown"]
+__all__ = ["progressing"]
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Generator[Callable[[Progress], None]]:
+def progressing(*, quiet: bool) -> Generator[Callable[[Progress], None]]:
     """A callable that shows `Progress` on standard error until the context ends; ``quiet``: on a terminal only."""
     if not sys.stderr.isatty():
         yield (lambda _: None) if quiet else _lines()
@@ -25,17 +25,20 @@ def shown(*, quiet: bool) -> Generator[Callable[[Progress], None]]:
 
 
 def _lines() -> Callable[[Progress], None]:
-    last = ""
+    """Ten lines for a long work at the most, none for a short one."""
+    tenths: set[tuple[str, int]] = set()
 
     def show(progress: Progress) -> None:
-        nonlocal last
-        words = _words(progress)
-        if progress.total > 1 and words != last:
-            last = words
-            say(words)
+        tenth = (progress.stage, progress.done * 10 // max(progress.total, 1))
+        if progress.total > 1 and tenth not in tenths:
+            tenths.add(tenth)
+            say(_words(progress))
 
     return show
 
 
 def _words(progress: Progress) -> str:
-    return f"{progress.stage} {progress.done}/{progress.total}" if progress.total > 1 else progress.stage
+    if progress.total < 2:
+        return progress.stage
+    about = "" if progress.about is None else f", {progress.about} at least"
+    return f"{progress.stage} {progress.done}/{progress.total}{about}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,9 @@ import msgspec
 
 from penstock.errors import PenstockError
 
-__all__ = ["guarded", "print_json", "say", "shared"]
+__all__ = ["guarded", "print_json", "say", "shared", "shown"]
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shared(parser: argparse.ArgumentParser) -> None:
@@ -27,17 +30,20 @@ def guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespac
         return run(options)
     except PenstockError as error:
         if options.json:
-            print_json({"error": {"type": type(error).__name__, "message": error.message, "mend": error.mend}})
+            told = {"type": type(error).__name__, "message": error.message, "mend": error.mend}
+            print_json({"error": told, "spent_nano": error.spent_nano})
         say(f"penstock: {error}")
         return error.exit_code
     except KeyboardInterrupt:
+        if options.json:
+            print_json({"error": {"type": "Cancelled", "message": "interrupted", "mend": ""}})
         say("penstock: interrupted")
         return 130
     except BrokenPipeError:
         # The reader has gone (`| head`): what is left in the buffer has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as mistake:  # noqa: BLE001  the last resort: a person sees one line, not a traceback
+    except Exception as mistake:
         if os.environ.get("PENSTOCK_DEBUG"):
             raise
         say(
@@ -49,6 +55,13 @@ def guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespac
 def print_json(value: dict[str, Any]) -> None:
     """The one object on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def shown(text: str) -> str:
+    """A model's text as it may go to a terminal: without the control characters that could drive it."""
+    if not sys.stdout.isatty():
+        return text
+    return _CONTROL.sub("", text)
 
 
 def say(line: str) -> None:

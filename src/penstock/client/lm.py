@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.client.reply import Reply
+from penstock.client.reply import Reply, conversation
 from penstock.config import load
 from penstock.errors import BadInput
 from penstock.ledger import Limits, Receipt
@@ -33,7 +33,7 @@ async def open(
     budget: str | Limits | None = None,
     scope: str | None = None,
     max_concurrency: int | None = None,
-    fit: bool = False,
+    fit: bool = True,
     home: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
 ) -> AsyncGenerator[LM]:
@@ -43,8 +43,8 @@ async def open(
     is a key for, else the embedded reader. ``base_url`` and ``api_key`` are those of any server that speaks the
     provider's format. ``model`` is a tier (``small``, ``large``) or the provider's own name. ``budget`` is money
     (``"$2.00"``, ``"5c"``) in place of the configured one, or `Limits`, for all asked through this `LM`; with a ``scope``, all processes that
-    open the same ``home`` with that scope share it. With ``fit``, a call that sets no ``max_tokens`` and whose worst
-    case does not fit the budget is sent with as many answer tokens as do fit.
+    open the same ``home`` with that scope share it. A call that sets no ``max_tokens`` and could
+    cost more than is left is sent with as many answer tokens as are affordable, with ``fit=False`` it is refused.
 
     Raises `ConfigError` and `BadInput`.
 
@@ -56,7 +56,7 @@ async def open(
     >>> asyncio.run(main())
     $0.00
     """
-    settings = load(config).choosing(provider, base_url)
+    settings = load(config, as_client=True).choosing(provider, base_url)
     if max_concurrency is not None:
         if max_concurrency < 1:
             raise BadInput(f"max_concurrency = {max_concurrency}", mend="at least 1")
@@ -201,6 +201,10 @@ class LM:
         scope: Scope | None = None,
     ) -> Call:
         """The call that asks this, without asking it."""
+        if max_tokens is not None and max_tokens < 1:
+            raise BadInput(f"max_tokens = {max_tokens}", mend="at least 1, or leave it out")
+        if timeout is not None and not timeout > 0:
+            raise BadInput(f"timeout = {timeout}", mend="a number of seconds above 0, or leave it out")
         engine = self.runtime.engine
         name, chosen = self.runtime.settings.resolve(model or self.model)
         provider = engine.providers[name]
@@ -228,11 +232,3 @@ class LM:
             fresh=fresh,
             deadline=None if timeout is None else engine.clock.monotonic() + timeout,
         )
-
-
-def conversation(prompt: str, context: str | None, after: Reply | None) -> tuple[Mapping[str, Any], ...]:
-    """What was said before, then the context and the prompt. Raises `BadInput` when the prompt is empty."""
-    if not prompt.strip():
-        raise BadInput("the question is empty", mend="ask something")
-    said = after.messages if after is not None else ()
-    return (*said, {"role": "user", "content": f"{context}\n\n{prompt}" if context else prompt})

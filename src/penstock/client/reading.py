@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.client.reply import Reply
+from penstock.client.reply import Reply, conversation
 from penstock.config import EMBEDDED
-from penstock.context import Citation, File, Piece, Skipped, citations, load, render, split
-from penstock.errors import BadInput, PenstockError
+from penstock.context import Citation, File, Loaded, Piece, Skipped, citations, load, render, split
+from penstock.errors import BadInput, BudgetExceeded, PenstockError
 from penstock.meter import FALLBACK_WINDOW, count
+from penstock.runtime import new_id
+from penstock.stores.holds import above
+from penstock.stores.records import CallRecord
+from penstock.values import Money
 
 if TYPE_CHECKING:
     from penstock.client.lm import LM
 
 __all__ = ["Progress", "Reading", "read"]
 
-ANSWER_TOKENS = 4096
-"""Kept free for the answer when the caller sets no ``max_tokens``."""
+ANSWER_TOKENS = 8192
+"""Kept free in the window for the answer when the caller sets no ``max_tokens``."""
 
-NOTES_TOKENS = 1024
-"""The most that one part may contribute."""
+NOTES_TOKENS = 4096
+"""The most that one part may contribute, a model's reasoning among it."""
 
 PART_TOKENS = 60_000
 """The size of a part: small enough that a model overlooks little, large enough that parts stay few."""
+
+_SECRET = re.compile(
+    r"\.env(\..+)?|\.netrc|\.pgpass|\.npmrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx|keystore)"
+)
+"""Names of files that hold keys and passwords."""
 
 SLACK = 1.5
 """How many tokens of an unfamiliar model one token of ours may be: the same bound that holds are made with."""
@@ -56,6 +66,8 @@ class Progress(msgspec.Struct, frozen=True):
     """``loading``, ``asking`` or ``combining``."""
     done: int = 0
     total: int = 0
+    about: Money | None = None
+    """What the whole reading will cost at least, where that is known."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -89,13 +101,14 @@ async def read(
     if not question.strip():
         raise BadInput("the question is empty", mend="ask something")
     progress(Progress("loading"))
-    loaded = await asyncio.to_thread(load, [os.fspath(path) for path in paths])
+    deadline = _Deadline(lm, timeout)
+    loaded = _without_secrets(await asyncio.to_thread(load, [os.fspath(path) for path in paths]), paths)
     if not loaded.files:
         reasons = "; ".join(f"{skipped.path}: {skipped.reason}" for skipped in loaded.skipped[:3])
         raise BadInput(
             f"there is nothing to read in {', '.join(map(str, paths))}", mend=reasons or "the folder is empty"
         )
-    asking = _Asking(lm, question, context, after, _Deadline(lm, timeout), options)
+    asking = _Asking(lm, question, context, after, deadline, options)
     parts = await asyncio.to_thread(asking.parts, loaded.files)
     if len(parts) == 1:
         progress(Progress("asking", 0, 1))
@@ -109,15 +122,16 @@ async def read(
 async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[Progress], None]) -> Reply:
     """Map and reduce: notes of every part at once, then one answer from the notes."""
     done = 0
+    about = await asking.affordable(parts)
 
     async def note(number: int, part: str) -> Reply:
         nonlocal done
         reply = await asking.ask(part, NOTE, f"part-{number}", max_tokens=NOTES_TOKENS)
         done += 1
-        progress(Progress("asking", done, len(parts)))
+        progress(Progress("asking", done, len(parts), about))
         return reply
 
-    progress(Progress("asking", 0, len(parts)))
+    progress(Progress("asking", 0, len(parts), about))
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(note(number, part)) for number, part in enumerate(parts, 1)]
@@ -130,7 +144,9 @@ async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[P
         f"Notes from part {n}:\n{reply.text}" for n, reply in enumerate(notes, 1) if reply.text.strip() != "NOTHING"
     ]
     answer = await asking.ask("\n\n".join(found) or "No part holds anything that helps.", COMBINE, "combine")
-    return answer.including(notes)
+    whole = msgspec.structs.replace(answer.including(notes), id=asking.new_id())
+    await asking.record(whole, [*notes, answer])
+    return whole
 
 
 class _Deadline:
@@ -191,16 +207,81 @@ class _Asking:
             )
         return room
 
+    async def affordable(self, parts: Sequence[str]) -> Money | None:
+        """What the prompts of all parts cost at least; None when the price is not known.
+
+        Raises `BudgetExceeded` before anything is sent when that is more than is left.
+        """
+        engine = self._lm.runtime.engine
+        now = engine.clock.now()
+        model = self._options.get("model")
+        calls = [self._lm.call(conversation(self._question, part, None), model=model) for part in parts]
+        quotes = [engine.rules.quote(call, now) for call in calls]
+        if any(quote.unpriced for quote in quotes):
+            return None
+        least = sum(quote.floor_nano for quote in quotes)
+        for path in above(self._lm.scope.path):
+            account = await engine.admission.holds.account(path)
+            left = None if account is None else account.left("nano")
+            if left is not None and least > left:
+                raise BudgetExceeded(
+                    f"reading {len(parts)} parts costs at least {Money(least)} and {Money(left)} is left",
+                    limit="nano",
+                    needed=least,
+                    left=left,
+                    mend="raise the budget, name fewer files, or take a cheaper model",
+                )
+        return Money(least)
+
+    def new_id(self) -> str:
+        """An id for the whole of several calls."""
+        return new_id()
+
+    async def record(self, whole: Reply, calls: Sequence[Reply]) -> None:
+        """Keep the reading as one record that names its calls, so that `penstock why` tells the whole."""
+        runtime = self._lm.runtime
+        receipt = whole.receipt
+        await runtime.records.add(
+            CallRecord(
+                id=whole.id,
+                at=runtime.engine.clock.now(),
+                model=whole.model,
+                provider=self._provider,
+                source="parts",
+                scope=self._lm.scope.path,
+                asked=None if receipt.unpriced else int(receipt.asked),
+                spent=None if receipt.unpriced else int(receipt.spent),
+                saved={mechanism: int(amount) for mechanism, amount in receipt.saved.items()},
+                steps=[
+                    {"state": "Part", "id": call.id, "source": call.source, "spent_nano": int(call.receipt.spent)}
+                    for call in calls
+                ],
+            )
+        )
+
     async def ask(self, text: str, task: str, name: str, *, max_tokens: int | None = None) -> Reply:
         """One call about one text, in a child scope of the same budget."""
         options = dict(self._options)
         if self._provider != EMBEDDED:
             options["system"] = "\n\n".join(filter(None, [options.get("system"), task]))
-            options["max_tokens"] = max_tokens or options.get("max_tokens") or ANSWER_TOKENS
+            options["max_tokens"] = max_tokens or options.get("max_tokens")
         whole = "\n\n".join(filter(None, [self._context, text]))
         after = None if task == NOTE else self._after
         scope, left = self._lm.scope.child(name), self._deadline.left()
         return await self._lm.converse(self._question, whole, scope, after=after, timeout=left, **options)
+
+
+def _without_secrets(loaded: Loaded, named: Sequence[str | os.PathLike[str]]) -> Loaded:
+    """What was met on the way and is made to hold secrets stays here, unless the user named the very file."""
+    asked = {os.path.abspath(path) for path in named}
+    kept: list[File] = []
+    skipped = list(loaded.skipped)
+    for file in loaded.files:
+        if _SECRET.fullmatch(file.path.rpartition("/")[2]) and os.path.abspath(file.path) not in asked:
+            skipped.append(Skipped(file.path, "may hold secrets; name the file to have it read"))
+        else:
+            kept.append(file)
+    return Loaded(kept, skipped)
 
 
 def _numbered(piece: Piece) -> Piece:

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
+from penstock.errors import BadInput
 from penstock.flow import Done
 from penstock.ledger import Receipt, total
 from penstock.ticket import Outcome
 from penstock.values import Money, Usage
 
-__all__ = ["Reply"]
+__all__ = ["Reply", "conversation"]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -71,3 +72,13 @@ class Reply(msgspec.Struct, frozen=True):
     def including(self, others: list[Reply]) -> Reply:
         """This reply with the receipts of the sub-calls that led to it added to its own."""
         return msgspec.structs.replace(self, receipt=total([*(other.receipt for other in others), self.receipt]))
+
+
+def conversation(prompt: str, context: str | None, after: Reply | None) -> tuple[Mapping[str, Any], ...]:
+    """What was said before, then the context and the prompt. Raises `BadInput` when the prompt is empty."""
+    if not isinstance(prompt, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise BadInput(f"the prompt is of type {type(prompt).__name__}", mend="pass a text")
+    if not prompt.strip():
+        raise BadInput("the question is empty", mend="ask something")
+    said = after.messages if after is not None else ()
+    return (*said, {"role": "user", "content": f"{context}\n\n{prompt}" if context else prompt})

@@ -72,7 +72,7 @@ def open_sync(
     budget: str | Limits | None = None,
     scope: str | None = None,
     max_concurrency: int | None = None,
-    fit: bool = False,
+    fit: bool = True,
     home: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
 ) -> Generator[SyncLM]:

@@ -13,6 +13,7 @@ of a state is what a person would want to know of it, as JSON.
 from penstock.flow.observed import Answered, Failed, Granted, Hit, InFlight, Landed, Miss
 from penstock.flow.rules import Policy, Rules
 from penstock.flow.states import (
+    AMPLE_TOKENS,
     FEWEST_TOKENS,
     Admit,
     Done,
@@ -28,6 +29,7 @@ from penstock.flow.states import (
 )
 
 __all__ = [
+    "AMPLE_TOKENS",
     "FEWEST_TOKENS",
     "Admit",
     "Answered",

@@ -16,6 +16,7 @@ from penstock.policy.reuse import Eligible, eligible, worth_storing
 from penstock.values import Call, Edit, Reply, Usage, identity
 
 __all__ = [
+    "AMPLE_TOKENS",
     "FEWEST_TOKENS",
     "Admit",
     "Done",
@@ -30,8 +31,11 @@ __all__ = [
     "begin",
 ]
 
-FEWEST_TOKENS = 256
-"""A fitted ``max_tokens`` below this would cut most answers short: the call is refused instead."""
+FEWEST_TOKENS = 1024
+"""A fitted ``max_tokens`` below this would cut many answers short: the call is refused instead."""
+
+AMPLE_TOKENS = 16_384
+"""A fitted ``max_tokens`` need not be higher: what it holds is not left for others."""
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -130,7 +134,7 @@ class Admit(msgspec.Struct, frozen=True):
         call = self.unfitted or self.call
         if not rules.fit or never.dimension != "nano" or not (call.fitting or call.max_tokens is None):
             return None
-        tokens = fit(self.quote, int(never.left))
+        tokens = min(fit(self.quote, int(never.left)), AMPLE_TOKENS)
         if tokens < FEWEST_TOKENS or tokens >= self.quote.max_tokens:
             return None
         why = {"left": int(never.left), "max_tokens": tokens}

@@ -83,7 +83,9 @@ class App:
 
     async def _send(self, send: Send, response: Response, at: Endpoint | None) -> None:
         self._metrics.request(at.name if at else "", response.status)
-        headers = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in response.headers.items()]
+        headers = [
+            (name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in response.headers.items()
+        ]
         if response.chunks is None:
             headers.append((b"content-length", b"%d" % len(response.body)))
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -107,7 +109,7 @@ class App:
             finally:
                 watch.over()
         except asyncio.CancelledError:
-            # The client has left, or the server stops and has waited long enough: nobody is to be told, and all is settled.
+            # The client has left, or the server stops and has waited long enough: nobody is to be told.
             self._metrics.count("disconnects")
         except Cancelled:
             self._metrics.count("disconnects")

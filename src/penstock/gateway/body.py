@@ -86,4 +86,6 @@ def unpack(body: bytes, coding: str, *, most: int) -> bytes:
 
 def _too_large(most: int) -> ProviderError:
     hint = "send less"
-    return Rejected(f"the request body is larger than {most} bytes", status=413, headers={"connection": "close"}, mend=hint)
+    return Rejected(
+        f"the request body is larger than {most} bytes", status=413, headers={"connection": "close"}, mend=hint
+    )

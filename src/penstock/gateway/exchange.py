@@ -155,7 +155,7 @@ async def answer(ticket: Ticket, wire: Dialect, clock: Clock, patience: float | 
         return refused(error, wire, ticket.id)
     except RecursionError:
         return refused(BadInput("the request body is nested too deep"), wire, ticket.id)
-    except Exception:  # a mistake of ours: the client gets an answer that it can read, the log gets the rest
+    except Exception:  # noqa: BLE001  a mistake of ours: the client can read the answer, the log gets the rest
         _log.exception("call %s failed", ticket.id)
         return refused(PenstockError("the gateway failed; its log says why"), wire, ticket.id)
 

@@ -31,7 +31,12 @@ _FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
             for status in _STATUSES
         ),
     ),
-    ("penstock_calls_total", "counter", "Calls by where the answer came from.", tuple(f'source="{s}"' for s in _SOURCES)),
+    (
+        "penstock_calls_total",
+        "counter",
+        "Calls by where the answer came from.",
+        tuple(f'source="{s}"' for s in _SOURCES),
+    ),
     ("penstock_spent_nanodollars_total", "counter", "Money spent, in nano-dollars.", ("",)),
     ("penstock_asked_nanodollars_total", "counter", "What it would have cost, in nano-dollars.", ("",)),
     (
@@ -123,7 +128,11 @@ class Metrics:
         for name, kind, help, several in _FAMILIES:
             lines += [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
             for labels in several:
-                lines.append(f"{name}{{{labels}}} {sums[_PLACES[name, labels]]}" if labels else f"{name} {sums[_PLACES[name, '']]}")
+                lines.append(
+                    f"{name}{{{labels}}} {sums[_PLACES[name, labels]]}"
+                    if labels
+                    else f"{name} {sums[_PLACES[name, '']]}"
+                )
         return ("\n".join(lines) + "\n").encode()
 
     def settle(self) -> None:

@@ -19,7 +19,7 @@ class Names:
     """The models behind one gateway.
 
     ``providers`` names the provider of each wire format. A name is a tier (``small``, ``large``) of that
-    provider, ``provider/model``, a model that a provider of the family lists, or any other: then it is the provider's own.
+    provider, ``provider/model``, a model that a provider of the family lists, or else the provider's own.
     """
 
     def __init__(self, providers: Mapping[str, str], settings: Settings | None = None) -> None:

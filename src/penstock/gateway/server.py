@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import uvicorn
@@ -38,6 +38,7 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 class _Protocol(HttpToolsProtocol):
     """The parser with a limit on the size of a head, and on how long the first one takes."""
 
+    _in_head = True
     _head = 0
     _first: asyncio.TimerHandle | None = None
 
@@ -45,19 +46,25 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._first = self.loop.call_later(HEAD_SECONDS, transport.close)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head = True, -1
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
+        super().on_headers_complete()
+
     def data_received(self, data: bytes) -> None:
-        """Bytes have come. Those since the last head are counted until the next one is whole."""
-        before = self.cycle
-        self._head += len(data)
         super().data_received(data)
-        if self.cycle is not before or (self.cycle is not None and not self.cycle.response_complete):
-            self._head = 0
-            if self._first is not None:
-                self._first.cancel()
-                self._first = None
-        elif self._head > HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if self._in_head:
+            # The chunk that a head begins in may hold the body before it as well: it is not counted.
+            self._head = 0 if self._head < 0 else self._head + len(data)
+            if self._head > HEAD_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._first is not None:
@@ -92,7 +99,7 @@ class Server(uvicorn.Server):
         self._ready()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Signals are for who runs the server: uvicorn would raise them once more after a clean end."""
         yield
 
@@ -101,6 +108,9 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.stop()
+
     def stop_on_signals(self) -> None:
         """SIGTERM and SIGINT mean `stop`, as long as the loop runs."""
         loop = asyncio.get_running_loop()
@@ -108,7 +118,7 @@ class Server(uvicorn.Server):
             try:
                 loop.add_signal_handler(number, self.stop)
             except NotImplementedError:  # Windows
-                signal.signal(number, lambda *_: self.stop())
+                signal.signal(number, self._on_signal)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -127,7 +137,9 @@ def bind(host: str, port: int) -> socket.socket:
         sock.close()
         if error.errno == errno.EADDRINUSE:
             raise BadInput(f"port {port} of {host} is taken", mend="stop who has it, or use another --port") from None
-        raise BadInput(f"cannot listen on {host}:{port}: {error.strerror}", mend="use another --host or --port") from None
+        raise BadInput(
+            f"cannot listen on {host}:{port}: {error.strerror}", mend="use another --host or --port"
+        ) from None
     sock.setblocking(False)
     return sock
 

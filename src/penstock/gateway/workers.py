@@ -80,7 +80,7 @@ class _Supervisor:
         except PenstockError as error:
             sys.stderr.write(f"penstock: {error}\n")
             return error.exit_code
-        except Exception:  # a worker has no caller: what it dies of is told here or nowhere
+        except Exception:  # noqa: BLE001  a worker has no caller: what it dies of is told here or nowhere
             traceback.print_exc()
             return 1
         finally:

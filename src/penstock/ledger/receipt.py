@@ -39,6 +39,8 @@ class Receipt(msgspec.Struct, frozen=True):
     estimated: int = 0
 
     def __str__(self) -> str:
+        if self.unpriced and self.unpriced == self.calls:
+            return f"unpriced: {self.calls} call{'s' * (self.calls > 1)} of a model whose price is not known"
         text = f"asked {self.asked} = spent {self.spent} + saved {Money(self.asked - self.spent)}"
         if self.unpriced:
             text += f" (and {self.unpriced} unpriced)"

@@ -1,0 +1,176 @@
+"""``penstock run -- CMD`` as a person runs it: in its own process, around real programs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.cli.exec import environment
+from penstock.gateway.clients import PLACEHOLDER
+from penstock.testing import Plan, Upstream
+from penstock.values import Usage
+
+USAGE = Usage(input=100, output=10)
+OPENAI = """
+import openai, sys
+client = openai.OpenAI()
+messages = [{"role": "user", "content": "When?"}]
+print(client.chat.completions.create(model="gpt-5-mini", messages=messages).choices[0].message.content)
+stream = client.chat.completions.create(model="gpt-5-mini", messages=messages, stream=True)
+print("".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices))
+sys.exit(7)
+"""
+ANTHROPIC = """
+import anthropic
+client = anthropic.Anthropic()
+messages = [{"role": "user", "content": "When?"}]
+print(client.messages.create(model="claude-haiku-4-5", max_tokens=50, messages=messages).content[0].text)
+"""
+SHOW = "import json, os, sys; print(json.dumps(dict(os.environ)))"
+
+
+@contextmanager
+def upstream(reply: Any) -> Iterator[Upstream]:
+    """An upstream on a loop in a thread of its own, so that a blocking test can talk to it."""
+    loop = asyncio.new_event_loop()
+    up = Upstream(reply)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(up.__aenter__(), loop).result()
+    try:
+        yield up
+    finally:
+        asyncio.run_coroutine_threadsafe(up.__aexit__(None, None, None), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "penstock", "run", *words]
+
+
+def penstock_run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=60, check=False, cwd=cwd,
+        env={**os.environ, **variables}, input="typed",
+    )  # fmt: skip
+
+
+def python(code: str) -> tuple[str, ...]:
+    return ("--", sys.executable, "-c", code)
+
+
+@pytest.mark.parametrize(("dialect", "program", "code"), [("openai", OPENAI, 7), ("anthropic", ANTHROPIC, 0)])
+def test_a_program_that_knows_nothing_of_it_goes_through(tmp_path: Path, dialect: str, program: str, code: int) -> None:
+    with upstream(Plan("At nine.", usage=USAGE)) as up:
+        done = penstock_run(*python(program), cwd=tmp_path, **{f"PENSTOCK_{dialect.upper()}_BASE_URL": up.url})
+        assert done.returncode == code, done.stderr
+        assert set(done.stdout.split("\n")) == {"At nine.", ""}
+        assert up.served >= 1
+        asked = [
+            exchange.headers.get("authorization", exchange.headers.get("x-api-key", "")) for exchange in up.exchanges
+        ]
+        assert not any(PLACEHOLDER in shown for shown in asked)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("penstock: asked $0.")
+    assert "spent $0.00" in last
+
+
+def test_the_clients_own_login_is_handed_on(tmp_path: Path) -> None:
+    with upstream("At nine.") as up:
+        variables = {"PENSTOCK_ANTHROPIC_BASE_URL": up.url, "ANTHROPIC_AUTH_TOKEN": "login-of-mine"}
+        done = penstock_run(*python(ANTHROPIC), cwd=tmp_path, **variables)
+        assert done.returncode == 0, done.stderr
+        (exchange,) = up.exchanges
+    assert "login-of-mine" in str(exchange.headers)
+    assert PLACEHOLDER not in str(exchange.headers)
+
+
+def test_virtual_keys_are_for_others(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "penstock", "key", "add", "ci"], check=True, capture_output=True)
+    with upstream("At nine.") as up:
+        done = penstock_run(*python(OPENAI), cwd=tmp_path, PENSTOCK_OPENAI_BASE_URL=up.url)
+    assert done.returncode == 7, done.stderr
+
+
+def test_the_environment_of_the_command_and_nothing_else_is_changed(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    done = penstock_run(*python(SHOW), cwd=work, HTTPS_PROXY="http://proxy.example", NO_PROXY="one.example")
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["OPENAI_BASE_URL"] == seen["OPENAI_API_BASE"] == seen["ANTHROPIC_BASE_URL"] + "/v1"
+    assert seen["ANTHROPIC_BASE_URL"].startswith("http://127.0.0.1:")
+    assert seen["NO_PROXY"] == "one.example,127.0.0.1,localhost"
+    assert "OPENAI_API_KEY" not in seen  # no provider is described: the command's own login is what counts
+    assert list(work.iterdir()) == []
+    assert "OPENAI_BASE_URL" not in os.environ
+
+
+def test_keys_that_are_set_stay_and_a_placeholder_stands_for_those_that_are_not() -> None:
+    given = {"ANTHROPIC_AUTH_TOKEN": "mine", "X": "y"}
+    made = environment("http://127.0.0.1:9/", given, {"openai", "anthropic"})
+    assert made["OPENAI_API_KEY"] == PLACEHOLDER
+    assert "ANTHROPIC_API_KEY" not in made
+    assert made["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:9"
+    assert (made["X"], made["ANTHROPIC_AUTH_TOKEN"]) == ("y", "mine")
+    assert given == {"ANTHROPIC_AUTH_TOKEN": "mine", "X": "y"}
+
+
+def test_the_terminal_is_the_commands_own(tmp_path: Path) -> None:
+    code = "import sys; print(sys.stdin.read()); sys.stderr.write('oops\\n')"
+    done = penstock_run(*python(code), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "typed\n")
+    assert done.stderr.startswith("oops\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "no command is named"),
+        (("--",), 2, "no command is named"),
+        (("--", "no-such-command-9"), 127, "there is no command 'no-such-command-9'"),
+        (("--", "."), 126, "cannot be run"),
+        (("--config", "no.toml", "--", "true"), 2, "no configuration file"),
+        (("--", "sh", "-c", "exit 42"), 42, "penstock: asked $0.00"),
+        (("sh", "-c", "kill -9 $$"), 137, "penstock: asked $0.00"),
+        (("--", "sh", "-c", 'exit "$#"', "x", "--config", "--json"), 2, "penstock: asked $0.00"),
+    ],
+)
+def test_exit_codes(tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    done = penstock_run(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_reach_the_command_and_its_word_counts(tmp_path: Path, number: signal.Signals) -> None:
+    code = f"""
+import signal, sys, time
+signal.signal({int(number)}, lambda *_: sys.exit(33))
+print("ready", flush=True)
+time.sleep(60)
+"""
+    running = subprocess.Popen(
+        command(*python(code)), cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+    running.send_signal(number)
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 33, told
+    assert "Traceback" not in told
