@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -174,3 +175,29 @@ time.sleep(60)
     _, told = running.communicate(timeout=30)
     assert running.returncode == 33, told
     assert "Traceback" not in told
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command_once(tmp_path: Path) -> None:
+    """The terminal sends it to the whole process group, so it is not forwarded as well."""
+    code = """
+import signal, sys, time
+caught = []
+signal.signal(signal.SIGINT, lambda *_: caught.append(1))
+print("ready", flush=True)
+end = time.monotonic() + 60
+while not caught and time.monotonic() < end:
+    time.sleep(0.01)
+time.sleep(0.3)
+sys.exit(30 + len(caught))
+"""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, command(*python(code)))
+    seen = b""
+    while b"ready" not in seen:
+        seen += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 31

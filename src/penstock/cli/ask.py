@@ -120,5 +120,6 @@ def _print(reading: Reading, options: argparse.Namespace) -> None:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         say(f"skipped, {reason}: {paths[0]}{more}")
     say(
-        f"{receipt} · {reply.source} · {reading.files} file{'' if reading.files == 1 else 's'} · why: penstock why {reply.id}"
+    files = f"{reading.files} file{'' if reading.files == 1 else 's'}"
+    say(f"{receipt} · {reply.source} · {files} · why: penstock why {reply.id}")
     )

@@ -95,8 +95,12 @@ def _here() -> Iterator[Check]:
 
 def _start_up() -> Check:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "penstock", "--version"], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, "-m", "penstock", "--version"], check=False, capture_output=True, text=True)
     took = 1000 * (time.perf_counter() - began)
+    if done.returncode:
+        return Check(
+            "start", "fails", (done.stderr.splitlines() or ["it does not start"])[-1], "install penstock again"
+        )
     told = f"penstock starts in {took:.0f} ms"
     if took <= _SLOW_MS:
         return Check("start", "ok", told)
