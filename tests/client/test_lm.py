@@ -87,12 +87,17 @@ def test_an_unknown_price_is_unpriced_and_a_money_budget_refuses_it() -> None:
 def test_fit_sends_what_the_budget_allows() -> None:
     async def main() -> None:
         async with Upstream(Plan("Because.", usage=USAGE)) as up:
-            async with opened(up, budget="$0.001") as lm:
+            async with opened(up, budget="$0.001", fit=False) as lm:
                 with pytest.raises(penstock.BudgetExceeded, match="set max_tokens below 16,384"):
                     await lm("Why?")
-            async with opened(up, budget="$0.001", fit=True) as lm:
+            async with opened(up, budget="$0.001") as lm:
                 await lm("Why?")
-            assert 1000 < up.exchanges[0].question.body["max_tokens"] < 1667
+                await asyncio.gather(lm("Why not?"), lm("Why else?"))
+            assert 1024 < up.exchanges[0].question.body["max_tokens"] < 1667
+            assert len(up.exchanges) == 3
+            async with opened(up, provider="anthropic", model="claude-sonnet-5", budget="$0.05") as lm:
+                await lm("Why?")
+            assert up.exchanges[-1].question.body["max_tokens"] < 4096
 
     asyncio.run(main())
 

@@ -119,7 +119,5 @@ def _print(reading: Reading, options: argparse.Namespace) -> None:
     for reason, paths in _by_reason(reading.skipped).items():
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         say(f"skipped, {reason}: {paths[0]}{more}")
-    say(
     files = f"{reading.files} file{'' if reading.files == 1 else 's'}"
     say(f"{receipt} · {reply.source} · {files} · why: penstock why {reply.id}")
-    )

@@ -43,12 +43,11 @@ def guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespac
         # The reader has gone (`| head`): what is left in the buffer has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as mistake:
+    except Exception as mistake:  # noqa: BLE001  the last resort: a person sees one line, not a traceback
         if os.environ.get("PENSTOCK_DEBUG"):
             raise
-        say(
-            f"penstock: a mistake of penstock itself: {type(mistake).__name__}: {mistake} (PENSTOCK_DEBUG=1 shows where)"
-        )
+        what = f"{type(mistake).__name__}: {mistake}"
+        say(f"penstock: a mistake of penstock itself: {what} (PENSTOCK_DEBUG=1 shows where)")
         return 1
 
 

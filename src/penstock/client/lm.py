@@ -42,9 +42,10 @@ async def open(
     ``provider`` is a name of ``penstock.toml``, ``openai``, ``anthropic`` or ``embedded``; absent: the first that there
     is a key for, else the embedded reader. ``base_url`` and ``api_key`` are those of any server that speaks the
     provider's format. ``model`` is a tier (``small``, ``large``) or the provider's own name. ``budget`` is money
-    (``"$2.00"``, ``"5c"``) in place of the configured one, or `Limits`, for all asked through this `LM`; with a ``scope``, all processes that
-    open the same ``home`` with that scope share it. A call that sets no ``max_tokens`` and could
-    cost more than is left is sent with as many answer tokens as are affordable, with ``fit=False`` it is refused.
+    (``"$2.00"``, ``"5c"``) in place of the configured one, or `Limits`, for all that is asked through this `LM`; with a
+    ``scope``, all processes that open the same ``home`` with that scope share it. A call that sets no ``max_tokens``
+    and could cost more than is left is sent with as many answer tokens as are affordable; with ``fit=False`` it is
+    refused.
 
     Raises `ConfigError` and `BadInput`.
 

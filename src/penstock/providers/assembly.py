@@ -102,7 +102,8 @@ class Assembly(ABC):
             return BrokenReply("the answer is a web page, not a stream of events", body=raw, mend="check the base URL")
         if start.startswith(b"{"):
             body = _object(raw)
-            return broken(body, raw) if body.get("error") else BrokenReply("the answer is no stream of events", body=raw)
+            unasked = BrokenReply("the answer is no stream of events", body=raw)
+            return broken(body, raw) if body.get("error") else unasked
         return BrokenReply("the stream stopped before its end", mend="try again")
 
 
