@@ -95,7 +95,7 @@ def test_fit_sends_what_the_budget_allows() -> None:
                 await asyncio.gather(lm("Why not?"), lm("Why else?"))
             assert 1024 < up.exchanges[0].question.body["max_tokens"] < 1667
             assert len(up.exchanges) == 3
-            async with opened(up, provider="anthropic", model="claude-sonnet-5", budget="$0.05") as lm:
+            async with opened(up, provider="anthropic", model="claude-sonnet-5", budget="$0.03") as lm:
                 await lm("Why?")
             assert up.exchanges[-1].question.body["max_tokens"] < 4096
 

@@ -55,8 +55,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "": BELOW_FACES | {"_lazy", "gateway"},
 }
-# One module that reaches further than its room: the embedded reader reads the prompts that `context` renders.
-FURTHER = {"penstock.providers.embedded": {"context", "relevance"}}
+# Modules that reach further than their room: the embedded reader reads the prompts that `context` renders, and
+# `GET /health` tells the version.
+FURTHER = {"penstock.providers.embedded": {"context", "relevance"}, "penstock.gateway.app": {""}}
 
 BARE_DENIED = {
     "aiohttp", "anthropic", "asyncio", "genai_prices", "httpx", "httpx2", "openai", "pydantic", "rich", "rs_bpe", "ssl",

@@ -45,7 +45,7 @@ class Server:
         self.url = ""
         self.seen: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
-        self.fetched = web.Response(body=MODELS, content_type="application/json")
+        self.fetched: dict[str, Any] = {"body": MODELS, "content_type": "application/json"}
         self.hang = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -53,8 +53,8 @@ class Server:
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         if request.method == "GET":
             if self.hang:
-                await asyncio.sleep(3600)
-            return self.fetched
+                await asyncio.Event().wait()
+            return web.Response(**self.fetched)
         name = next((name for name in NAMES if request.path == f"/v1/{dialect(name).path}"), None)
         if name is None:
             return web.json_response({"error": {"message": "no such path"}}, status=404)
@@ -69,7 +69,7 @@ async def serving_all() -> AsyncIterator[Server]:
     server = Server()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -200,7 +200,7 @@ ERRORS: list[tuple[dict[str, Any], type[ProviderError], str]] = [
 def test_what_cannot_be_fetched_is_a_typed_error(said: dict[str, Any], kind: type[ProviderError], message: str) -> None:
     async def main() -> None:
         async with serving_all() as up, provider(up.url) as to:
-            up.fetched = web.Response(**said)
+            up.fetched = said
             with pytest.raises(kind, match=message) as told:
                 await to.fetch("models")
             assert "sk-ours" not in str(told.value)

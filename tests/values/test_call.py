@@ -74,6 +74,14 @@ def test_the_answer_limit(body: dict[str, object], most: int | None, field: str)
     assert parse(body).max_tokens_field == field
 
 
+def test_the_answer_limit_of_other_endpoints() -> None:
+    responses = Call.parse(b'{"model": "gpt-5", "max_output_tokens": 9}', dialect="responses", provider="p")
+    assert (responses.max_tokens, responses.max_tokens_field) == (9, "max_output_tokens")
+    assert Call.parse(b"{}", dialect="responses", provider="p").max_tokens_field == "max_output_tokens"
+    for silent in ("embeddings", "count_tokens"):
+        assert Call.parse(b'{"max_tokens": 9}', dialect=silent, provider="p").max_tokens == 0
+
+
 def test_what_a_body_asks_for() -> None:
     assert parse({"stream": True}).stream
     assert not parse({"stream": "yes"}).stream

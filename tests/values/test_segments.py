@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from tests.values.test_call import BODIES, JSON
 
@@ -94,6 +95,78 @@ def test_other_shapes() -> None:
     assert found({"messages": [{"role": "user", "content": [{"type": "refusal", "refusal": "no"}]}]}) == [
         ("user", "text", "no")
     ]
+
+
+def test_responses() -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
+    reasoning = {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "sealed"}
+    call = {"type": "function_call", "call_id": "1", "name": "n", "arguments": "{}"}
+    shot = {"type": "computer_screenshot", "image_url": "data:image/png;base64,AA=="}
+    body = {
+        "instructions": "be kind",
+        "include": ["reasoning.encrypted_content"],
+        "text": {"format": {"type": "text"}},
+        "input": [
+            {"role": "developer", "content": "rules"},
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "look"}, image]},
+            reasoning,
+            call,
+            {"type": "function_call_output", "call_id": "1", "output": "42"},
+            {"type": "function_call_output", "call_id": "2", "output": [{"type": "input_text", "text": "43"}, image]},
+            {"type": "computer_call_output", "call_id": "3", "output": shot},
+            {"type": "web_search_call", "id": "w"},
+            {"type": "mcp_list_tools", "tools": []},
+            {"type": "item_reference", "id": "m"},
+            {"id": "m"},
+            {
+                "type": "message",
+                "id": "m",
+                "status": "completed",
+                "phase": "final_answer",
+                "role": "assistant",
+                "content": [
+                    {"type": "output_text", "text": "so", "annotations": []},
+                    {"type": "refusal", "refusal": "no"},
+                ],
+            },
+            {"role": "user", "content": "and?"},
+        ],
+    }
+    assert found(body) == [
+        ("system", "text", "be kind"),
+        ("system", "text", "rules"),
+        ("user", "text", "look"),
+        ("user", "image", json(image)),
+        ("assistant", "thinking", json(reasoning)),
+        ("assistant", "tool_call", json(call)),
+        ("tool", "tool_result", "42"),
+        ("tool", "tool_result", "43"),
+        ("tool", "image", json(image)),
+        ("tool", "image", json(shot)),
+        ("assistant", "tool_call", '{"type":"web_search_call","id":"w"}'),
+        ("", "tool", '{"type":"mcp_list_tools","tools":[]}'),
+        ("", "other", '{"type":"item_reference","id":"m"}'),
+        ("", "other", '{"id":"m"}'),
+        ("assistant", "text", "so"),
+        ("assistant", "text", "no"),
+        ("user", "text", "and?"),
+        ("", "other", '{"format":{"type":"text"}}'),
+    ]
+    by_text = {segment.text: segment for segment in segments(body)}
+    assert by_text["42"].path == ("input", 4, "output")
+    assert by_text["43"].path == ("input", 5, "output", 0, "text")
+    assert by_text["rules"].stability == Stability.SYSTEM
+    assert [by_text[said].stability for said in ("so", "and?")] == [Stability.HISTORY, Stability.QUERY]
+
+
+def test_texts_to_embed() -> None:
+    assert found({"input": ["one", "two"]}) == [("user", "text", "one"), ("user", "text", "two")]
+    assert found({"input": [1, 2, 3]}) == [("user", "other", "[1,2,3]")]
+    assert found({"input": [[1, 2], [3]]}) == [("", "other", "[1,2]"), ("", "other", "[3]")]
+
+
+def json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def at(body: Any, segment: Segment) -> Any:

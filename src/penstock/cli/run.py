@@ -43,7 +43,7 @@ def guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespac
         # The reader has gone (`| head`): what is left in the buffer has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as mistake:  # noqa: BLE001  the last resort: a person sees one line, not a traceback
+    except Exception as mistake:
         if os.environ.get("PENSTOCK_DEBUG"):
             raise
         what = f"{type(mistake).__name__}: {mistake}"

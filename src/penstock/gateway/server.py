@@ -127,7 +127,8 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, OverflowError):
         raise BadInput(f"{host}:{port} is no address of this machine", mend="use --host 127.0.0.1") from None
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, because asyncio turns off Nagle's algorithm only for a socket that says it is TCP.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
