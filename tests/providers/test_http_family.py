@@ -142,7 +142,7 @@ def test_a_call_in_a_format_of_another_family_is_not_sent(family: str, name: str
 
 
 def test_the_names_of_all_wire_formats() -> None:
-    assert NAMES == (*serving("openai"), *serving("anthropic"))
+    assert (*serving("openai"), *serving("anthropic")) == NAMES
     assert len({dialect(name).path for name in NAMES}) == len(NAMES)
 
 

@@ -32,7 +32,12 @@ def sse(*events: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     ("name", "text", "finish", "usage"),
     [
-        ("text", "The sky scatters blue light: Rayleigh – 1871.", "completed", Usage(16, cache_read=20, output=12)),
+        (
+            "text",
+            "The sky scatters blue light: Rayleigh \u2013 1871.",
+            "completed",
+            Usage(16, cache_read=20, output=12),
+        ),
         ("tools", "", "completed", Usage(80, output=41)),
         ("reasoning", "It is 4.", "completed", Usage(50, output=20, reasoning=64)),
         ("refusal", "", "completed", Usage(22, output=9)),

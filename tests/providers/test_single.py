@@ -132,10 +132,14 @@ def test_the_official_clients_read_them() -> None:
 
 def test_a_refusal_raises_in_the_official_clients() -> None:
     status, body = dialect("embeddings").refusal(BudgetExceeded("too dear"), request_id="r")
-    with openai.OpenAI(api_key="k", http_client=web(body, status)) as sdk:
-        with pytest.raises(openai.APIStatusError, match="too dear"):
-            sdk.embeddings.create(model="m", input="a")
+    with (
+        openai.OpenAI(api_key="k", http_client=web(body, status)) as sdk,
+        pytest.raises(openai.APIStatusError, match="too dear"),
+    ):
+        sdk.embeddings.create(model="m", input="a")
     status, body = dialect("count_tokens").refusal(BudgetExceeded("too dear"), request_id="r")
-    with anthropic.Anthropic(api_key="k", http_client=web(body, status)) as sdk:
-        with pytest.raises(anthropic.APIStatusError, match="too dear"):
-            sdk.messages.count_tokens(model="m", messages=[])
+    with (
+        anthropic.Anthropic(api_key="k", http_client=web(body, status)) as sdk,
+        pytest.raises(anthropic.APIStatusError, match="too dear"),
+    ):
+        sdk.messages.count_tokens(model="m", messages=[])

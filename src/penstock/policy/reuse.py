@@ -19,11 +19,11 @@ _COMPLETE = frozenset({"stop", "end_turn", "stop_sequence", "tool_calls", "tool_
 """The ends after which an answer is whole. After ``length``, ``max_tokens``, ``content_filter``, ``refusal``,
 ``pause_turn`` or ``incomplete`` asking again may bring more; ``queued`` has brought nothing yet."""
 
-_STATEFUL = ("previous_response_id", "conversation", "background", "container")
+_STATEFUL = frozenset({"previous_response_id", "conversation", "background", "container"})
 """Fields that tie a call to what the provider keeps: a conversation that the answer goes on, a job to be asked after, a
 container that tools work in. ``store`` is none of them: who refers to a stored answer by its id finds it there."""
 
-_HOSTED = ("web_search_options", "mcp_servers")
+_HOSTED = frozenset({"web_search_options", "mcp_servers"})
 """Fields that have the provider look things up, whatever ``tools`` says."""
 
 _OWN_TOOLS = re.compile(r"function|custom|(bash|text_editor|memory)_20\d+|local_shell|apply_patch|namespace")
@@ -84,7 +84,7 @@ def _out(why: str) -> Eligible:
 
 def _stateful(call: Call) -> str:
     """Which state at the provider the call is tied to; empty when there is none."""
-    tied = next((field for field in _STATEFUL if call.body.get(field)), "")
+    tied = _set(call, _STATEFUL)
     return f"{tied} ties the call to a state at the provider" if tied else ""
 
 
@@ -94,8 +94,15 @@ def _varied(call: Call) -> str:
         return f"temperature {call.body['temperature']} asks for variety"
     if call.answers > 1:
         return f"n = {call.answers} asks for variety"
-    hosted = next((field for field in _HOSTED if call.body.get(field)), "") or _hosted_tool(call.body.get("tools"))
+    hosted = _set(call, _HOSTED) or _hosted_tool(call.body.get("tools"))
     return f"{hosted} may answer otherwise each time" if hosted else ""
+
+
+def _set(call: Call, fields: frozenset[str]) -> str:
+    """The first of these fields that the body sets to something; empty when it sets none."""
+    if fields.isdisjoint(call.body):
+        return ""
+    return next((field for field, value in call.body.items() if value and field in fields), "")
 
 
 def _hosted_tool(tools: Any) -> str:

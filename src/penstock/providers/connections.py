@@ -112,7 +112,8 @@ def lower(response: aiohttp.ClientResponse) -> dict[str, str]:
 def lost(error: ProviderError) -> bool:
     """Whether the connection broke after the request had gone out: then the upstream may be at work, and bill it."""
     cause = error.__cause__
-    return isinstance(cause, aiohttp.ServerConnectionError) and not isinstance(cause, aiohttp.ConnectionTimeoutError)
+    broke = isinstance(cause, aiohttp.ServerConnectionError | aiohttp.ClientOSError)
+    return broke and not isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
 def unreachable(error: aiohttp.ClientError, name: str, where: str) -> ProviderError:

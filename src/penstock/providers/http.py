@@ -188,13 +188,15 @@ class HttpProvider:
         asked = _Request("POST", wire, url, self._headers(call.headers, key, wire), wire.ask_usage(call))
         gate = self._gates.of(self._name, call.model)
         self._budget.deposit()
+        was_lost = False
         for attempt in itertools.count(1):
             async with gate.slot(call.deadline):
                 billed(True)
                 try:
                     response = await self._ask(asked, key, call.deadline)
                 except ProviderError as error:
-                    billed(lost(error))
+                    was_lost = was_lost or lost(error)
+                    billed(was_lost)
                     if error.status in _THROTTLED:
                         gate.throttled()
                     delay = self._patience(attempt, error, call.deadline)

@@ -120,8 +120,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.dialect in _SILENT:
             return 0
-        limits = [self.body.get(name) for name in _MAX_TOKENS]
-        return max((limit for limit in limits if limit.__class__ is int and limit > 0), default=None)
+        given = (self.body.get(name) for name in _MAX_TOKENS)
+        return max(
+            (limit for limit in given if isinstance(limit, int) and limit is not True and limit > 0), default=None
+        )
 
     @property
     def max_tokens_field(self) -> str:
