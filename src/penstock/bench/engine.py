@@ -18,13 +18,14 @@ import msgspec
 from penstock.admission import Admission
 from penstock.bench.figure import Figure, measured
 from penstock.clock import SystemClock
+from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.flow import Rules
 from penstock.ledger import Limits
 from penstock.meter import Factors, PriceBook
 from penstock.providers.gate import Gate
 from penstock.providers.port import Answer, Billed, ignore
-from penstock.runtime import new_id
+from penstock.runtime import build, new_id
 from penstock.stores import Holds, MemoryHolds, MemoryReplies, Replies
 from penstock.stores.holds_sqlite import SqliteHolds
 from penstock.stores.replies_sqlite import SqliteReplies
@@ -93,10 +94,26 @@ async def _run() -> list[Figure]:
                 await _measure("the same under a budget shared in SQLite", await _limited(holds), _distinct()),
                 await _measure("a hit in memory", _engine(), itertools.repeat(_call(0)), goal=15),
                 await _measure("a hit in SQLite", _engine(stored), itertools.repeat(_call(0)), goal=60),
+                *await _opened(Path(folder) / "home"),
             ]
         finally:
             await holds.close()
             await stored.close()
+
+
+async def _opened(home: Path) -> list[Figure]:
+    """The engine as `penstock.open` makes it: with records, receipts, stored replies and a budget."""
+    runtime = await build(Settings(), at=home)
+    engine = runtime.engine
+    engine.providers = {**engine.providers, "null": NullProvider()}
+    try:
+        await engine.admission.open(SCOPE.path, Limits(nano=10**15))
+        return [
+            await _measure("a call through penstock.open, budget", engine, _distinct()),
+            await _measure("a hit through penstock.open", engine, itertools.repeat(_call(0))),
+        ]
+    finally:
+        await runtime.close()
 
 
 def _engine(replies: Replies | None = None, holds: Holds | None = None) -> Engine:
