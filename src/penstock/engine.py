@@ -124,7 +124,7 @@ class Engine:
 
     def _set_off(self, state: Lookup, place: _Place, leader: str) -> Flight:
         """A flight for whoever asks this, its deadline left to each of them. Whether to join is for the next to say."""
-        flight = self._joinable[place] = Flight(leader, self.clock)
+        flight = self._joinable[place] = Flight(leader, self.clock, keeps=state.eligible.writes)
         self._flights.add(flight)
 
         def ended() -> None:
@@ -132,7 +132,7 @@ class Engine:
             if self._joinable.get(place) is flight:
                 del self._joinable[place]
 
-        call = msgspec.structs.replace(state.call, deadline=None)
+        call = state.call if state.call.deadline is None else msgspec.structs.replace(state.call, deadline=None)
         unwalked = Refused(call, Cancelled("called off before it was sent"))
         flight.start(self._fly(flight, Shape(call, state.at), place), unwalked, ended)
         return flight
@@ -192,7 +192,7 @@ class Engine:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
         if not state.receipt.estimated:
             self.rules = self.rules.learning(state.call.model, state.quote, state.usage)
-        if state.stores and isinstance(state.outcome, Reply):
+        if flight.keeps and state.stores and isinstance(state.outcome, Reply):
             now = self.clock.now()
             await self._replies.put(*place, state.outcome, expires=now + TTL_SECONDS, now=now)
 

@@ -22,9 +22,11 @@ __all__ = ["Flight"]
 class Flight:
     """One walk, run as a task of its own."""
 
-    def __init__(self, leader: str, clock: Clock) -> None:
+    def __init__(self, leader: str, clock: Clock, *, keeps: bool) -> None:
         self.leader = leader
         """The id of the call that set it off, and pays."""
+        self.keeps = keeps
+        """Whether its reply may answer later calls, if it is worth storing."""
         self.leader_left: Callable[[], Awaitable[None]] | None = None
         """Books the leader's end, when it left before the flight had ended."""
         self.billed = False
@@ -43,24 +45,23 @@ class Flight:
         self._outcome: Done | Refused | None = None
         self._mistake: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begun = False
 
     def start(self, walk: Coroutine[Any, Any, Done | Refused], unwalked: Refused, ended: Callable[[], None]) -> None:
-        """Set off. ``unwalked`` is the outcome when the walk is cancelled before its first step."""
+        """Set off. ``unwalked`` is the outcome when the flight is called off before its first step."""
+        self._walk, self._unwalked, self._ended = walk, unwalked, ended
         self._task = asyncio.create_task(self._run(walk))
 
-        def close(task: asyncio.Task[None]) -> None:
-            if self._outcome is None and task.cancelled():
-                walk.close()
-                self._outcome = unwalked
-            elif not task.cancelled():
-                self._mistake = task.exception()
-            ended()
-            self._tell()
-
-        self._task.add_done_callback(close)
-
     async def _run(self, walk: Coroutine[Any, Any, Done | Refused]) -> None:
-        self._outcome = await walk
+        self._begun = True
+        try:
+            self._outcome = await walk
+        except BaseException as mistake:
+            self._mistake = mistake
+            raise
+        finally:
+            self._ended()
+            self._tell()
         if self.leader_left is not None:
             await self.leader_left()
 
@@ -102,9 +103,15 @@ class Flight:
 
     def call_off(self) -> None:
         """End the flight, unless it is already booking."""
-        if self._task is not None and not self._task.done() and not self.settling:
-            self.called_off = True
-            self._task.cancel()
+        if self._task is None or self._task.done() or self.settling:
+            return
+        self.called_off = True
+        self._task.cancel()
+        if not self._begun:  # a task that is cancelled before its first step never runs, not even its `finally`
+            self._walk.close()
+            self._outcome = self._unwalked
+            self._ended()
+            self._tell()
 
     async def ended(self) -> None:
         """Return when the flight has settled. Being cancelled meanwhile does not shorten that: it is money."""

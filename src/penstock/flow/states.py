@@ -166,7 +166,8 @@ class Send(msgspec.Struct, frozen=True):
         usage, estimated = self._used(observed, rules)
         rates = rules.rates(call, self.at)
         tokens = None if rates is None else price(usage, rates)
-        spent = None if unbounded(call, rates) else tokens  # with a hosted tool the tokens are not the whole bill
+        beyond = self.quote.unbounded if self.quote else unbounded(call, rates)
+        spent = None if beyond else tokens  # with a hosted tool the tokens are not the whole bill
         receipt = book(spent, cuts_of(call, usage, spent, rules, self.at), estimated=estimated)
         if call.charged_to:
             receipt = charge(receipt, call.charged_to)
@@ -208,9 +209,9 @@ class Settle(msgspec.Struct, frozen=True):
 
     @property
     def stores(self) -> bool:
-        """Whether the reply may answer later calls."""
+        """Whether the reply is worth storing, where the call lets it answer later ones."""
         reply = self.outcome
-        if not isinstance(reply, Reply) or not worth_storing(reply) or not eligible(self.call).writes:
+        if not isinstance(reply, Reply) or not worth_storing(reply):
             return False
         return reply.usage is not None or not reply.streamed  # a replay could not tell its usage to who asks for it
 

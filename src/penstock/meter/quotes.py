@@ -6,6 +6,7 @@ The worst case is held before the call; the floor is charged when the call is lo
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -158,6 +159,12 @@ _OWN_TOOLS = re.compile(r"function|custom|(bash|text_editor|computer|memory)_20\
 _SEARCHING = re.compile(r"-search(-|$)|deep-research")
 """Models that search the web on their own account."""
 
+
+@lru_cache(maxsize=1024)
+def _searches(model: str) -> bool:
+    return _SEARCHING.search(model) is not None
+
+
 _BEYOND = ("web_search_options", "mcp_servers", "inference_geo", "prediction")
 """Fields that bring fees, hosted tools, surcharges, or answer tokens beyond the limit."""
 
@@ -169,7 +176,7 @@ def unbounded(call: Call, rates: Rates | None) -> str:
         kind = tool.get("type") if is_object(tool) else None
         if isinstance(kind, str) and not _OWN_TOOLS.fullmatch(kind):
             return kind
-    if _SEARCHING.search(call.model):
+    if _searches(call.model):
         return "web_search"
     for field in _BEYOND:
         if call.body.get(field):

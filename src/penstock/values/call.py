@@ -17,7 +17,7 @@ from penstock.values.scope import Scope
 from penstock.values.segments import Path, Segment, segments
 from penstock.values.shape import entries, mapping
 
-__all__ = ["Call", "Edit", "Reuse", "Undo"]
+__all__ = ["Call", "Edit", "Reuse", "Undo", "chat_limit"]
 
 Reuse: TypeAlias = Literal["auto", "always", "off"]
 """Whether a stored reply may answer; ``auto``: only where the caller did not ask for variety."""
@@ -27,6 +27,18 @@ _MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 _SILENT = frozenset({"embeddings", "count_tokens"})
 """Wire formats of endpoints that generate no tokens."""
+
+
+def chat_limit(model: str) -> str:
+    """How a chat completion says the most tokens of its answer.
+
+    OpenAI's reasoning models refuse ``max_tokens``; most other servers of that format know nothing else.
+
+    >>> chat_limit("gpt-5-mini"), chat_limit("gpt-4o")
+    ('max_completion_tokens', 'max_tokens')
+    """
+    newer = model.rpartition("/")[2].startswith(("o1", "o3", "o4", "gpt-5", "gpt-6"))
+    return "max_completion_tokens" if newer else "max_tokens"
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -129,16 +141,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def max_tokens_field(self) -> str:
         """The name under which this body sets, or would set, the most tokens of an answer.
 
-        OpenAI's reasoning models take ``max_completion_tokens`` only, most servers of that format know only
-        ``max_tokens``; a body that sets either keeps its own. Responses have ``max_output_tokens``.
+        A body that sets one keeps its own. See `chat_limit`; responses have ``max_output_tokens``.
         """
         if self.dialect == "responses":
             return "max_output_tokens"
         for name in _MAX_TOKENS:
             if name in self.body:
                 return name
-        reasons = self.dialect == "openai" and self.model.startswith(("o1", "o3", "o4", "gpt-5", "gpt-6"))
-        return "max_completion_tokens" if reasons else "max_tokens"
+        return chat_limit(self.model) if self.dialect == "openai" else "max_tokens"
 
     @property
     def answers(self) -> int:

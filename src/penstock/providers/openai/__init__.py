@@ -19,11 +19,9 @@ from penstock.providers.openai.usage import ask_usage, hide_usage, usage_of
 from penstock.providers.shape import Json, encode, mapping, objects, parse, text
 from penstock.providers.sse import recorded, split
 from penstock.values import Call, Reply
+from penstock.values.call import chat_limit
 
 __all__ = ["OpenAI", "ask_usage", "hide_usage", "usage_of"]
-
-_NEWER = ("gpt-5", "gpt-6", "o1", "o3", "o4")
-"""Models that refuse ``max_tokens``. All others get it: most other servers know no ``max_completion_tokens``."""
 
 
 class OpenAI(OpenAIFamily):
@@ -79,8 +77,7 @@ class OpenAI(OpenAIFamily):
         asked: list[Mapping[str, Any]] = [{"role": "system", "content": system}] if system is not None else []
         body: Json = {"model": model, "messages": [*asked, *messages]}
         if max_tokens is not None:
-            newer = model.rpartition("/")[2].startswith(_NEWER)
-            body["max_completion_tokens" if newer else "max_tokens"] = max_tokens
+            body[chat_limit(model)] = max_tokens
         if temperature is not None:
             body["temperature"] = temperature
         if stream:

@@ -15,6 +15,7 @@ from penstock.values import Call, Usage
 __all__ = ["ask_usage", "hide_usage", "usage_of"]
 
 _READ = ("cached_tokens", "prompt_cache_hit_tokens")
+_THOUGHT = ("reasoning_tokens",)
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 
 
@@ -37,7 +38,7 @@ def usage_of(reported: Any) -> Usage | None:
     details = mapping(fields.get("prompt_tokens_details"))
     read = min(_first(details, _READ) or _first(fields, _READ), prompt)
     written = min(_first(details, _WRITTEN), prompt - read)
-    reasoning = count(mapping(fields.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    reasoning = _first(mapping(fields.get("completion_tokens_details")), _THOUGHT)
     unseen = max(0, (count(fields.get("total_tokens")) or 0) - prompt - completion)
     within = min(max(0, reasoning - unseen), completion)
     return Usage(
@@ -109,9 +110,7 @@ def _chunk(event: bytes) -> Json:
 
 def _first(fields: Json, names: tuple[str, ...]) -> int:
     """The first of these counts that is given and not zero."""
-    if not fields:
-        return 0
     for name in names:
-        if tokens := count(fields.get(name)):
+        if (given := fields.get(name)) and (tokens := count(given)):
             return tokens
     return 0
