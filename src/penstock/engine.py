@@ -133,8 +133,7 @@ class Engine:
                 del self._joinable[place]
 
         call = state.call if state.call.deadline is None else msgspec.structs.replace(state.call, deadline=None)
-        unwalked = Refused(call, Cancelled("called off before it was sent"))
-        flight.start(self._fly(flight, Shape(call, state.at), place), unwalked, ended)
+        flight.start(self._fly(flight, Shape(call, state.at), place), call, ended)
         return flight
 
     async def _fly(self, flight: Flight, state: Flying | Done | Refused, place: _Place) -> Done | Refused:

@@ -12,9 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequ
 from typing import Any
 
 from penstock.clock import Clock
+from penstock.errors import Cancelled
 from penstock.flow import Done, Refused, State
 from penstock.ledger import Alert
-from penstock.values import Delta
+from penstock.values import Call, Delta
 
 __all__ = ["Flight"]
 
@@ -47,9 +48,9 @@ class Flight:
         self._task: asyncio.Task[None] | None = None
         self._begun = False
 
-    def start(self, walk: Coroutine[Any, Any, Done | Refused], unwalked: Refused, ended: Callable[[], None]) -> None:
-        """Set off. ``unwalked`` is the outcome when the flight is called off before its first step."""
-        self._walk, self._unwalked, self._ended = walk, unwalked, ended
+    def start(self, walk: Coroutine[Any, Any, Done | Refused], call: Call, ended: Callable[[], None]) -> None:
+        """Set off for ``call``; ``ended`` is called when the flight has ended, one way or another."""
+        self._walk, self._call, self._ended = walk, call, ended
         self._task = asyncio.create_task(self._run(walk))
 
     async def _run(self, walk: Coroutine[Any, Any, Done | Refused]) -> None:
@@ -109,7 +110,7 @@ class Flight:
         self._task.cancel()
         if not self._begun:  # a task that is cancelled before its first step never runs, not even its `finally`
             self._walk.close()
-            self._outcome = self._unwalked
+            self._outcome = Refused(self._call, Cancelled("called off before it was sent"))
             self._ended()
             self._tell()
 

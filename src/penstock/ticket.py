@@ -52,7 +52,7 @@ class Ticket:
         self._state: Follow | Done | Refused
         self._flight: Flight | None = None
         self._log: list[tuple[float, State]] = []
-        self._why: PenstockError = Cancelled("the caller left before the end")
+        self._why: PenstockError | None = None
 
     @property
     def source(self) -> str:
@@ -101,7 +101,8 @@ class Ticket:
     async def _leave(self) -> None:
         """Book the end of a caller that did not wait for the outcome, with what its flight cost if it paid for it."""
         outcome = self._flight.outcome if self._flight is not None and self._pays else None
-        await self._end(Refused(self.call, self._why, outcome.receipt if outcome else Receipt()))
+        why = self._why or Cancelled("the caller left before the end")
+        await self._end(Refused(self.call, why, outcome.receipt if outcome else Receipt()))
 
     async def _look(self, lookup: Lookup) -> None:
         self._note(lookup)
