@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias, assert_never
 
 import msgspec
@@ -165,8 +166,8 @@ class Engine:
         wire = dialect(call.dialect)
         assembler = wire.assembler() if call.stream else None
         try:
-            sending = self.providers[call.provider].send(call, flight.under_way)
-            async with self._slots.slot(call.deadline), sending as answer:
+            provider = self.providers[call.provider]
+            async with provider.send(call, flight.under_way, partial(self._slots.slot, call.deadline)) as answer:
                 if assembler and "json" not in answer.headers.get("content-type", ""):
                     async for chunk in answer.chunks:
                         flight.publish(assembler.feed(chunk))

@@ -12,8 +12,10 @@ import penstock
 from penstock.errors import BadInput, BudgetExceeded, Cancelled, DeadlineExceeded
 from penstock.flow import Done, Refused
 from penstock.ledger import Limits
+from penstock.providers.dialects import dialect
+from penstock.providers.http import HttpProvider
 from penstock.stores.holds_sqlite import SqliteHolds
-from penstock.testing import FakeClock, Plan, ToolCall, Upstream
+from penstock.testing import Exchange, FakeClock, Plan, ToolCall, Upstream
 from penstock.values import Scope, Usage
 
 USED = Usage(input=100, output=10)
@@ -261,5 +263,28 @@ def test_no_shared_budget_is_exceeded_by_what_the_upstream_bills(seed: int, tmp_
         assert held == 0
         assert spent == billed == sum(outcome.state.receipt.spent for outcome in outcomes)
         assert 1_800_000 <= spent <= 2_000_000
+
+    asyncio.run(main())
+
+
+def test_no_slot_is_held_between_tries() -> None:
+    def answer(exchange: Exchange) -> Plan:
+        busy = exchange.question.model == "busy"
+        return Plan("busy", status=429, headers={"retry-after": "2"}) if busy else Plan("Because.", usage=USED)
+
+    async def main() -> None:
+        clock = FakeClock()
+        async with Upstream(answer) as up:
+            provider = HttpProvider("p", dialect("openai"), up.url, clock=clock, jitter=lambda: 1.0)
+            async with Rig(provider, clock=clock, slots=1) as rig:
+                waiting = asyncio.create_task(rig.ask(body={"model": "busy"}))
+                await clock.asleep()
+                assert (await rig.ask()).done().reply.text == "Because."
+                assert not waiting.done()
+                while not waiting.done():
+                    await clock.advance(2.0)
+                    await asyncio.sleep(0.001)
+                assert isinstance(waiting.result().state, Refused)
+                assert len(up.exchanges) == 4
 
     asyncio.run(main())

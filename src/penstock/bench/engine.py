@@ -24,7 +24,7 @@ from penstock.flow import Rules
 from penstock.ledger import Limits
 from penstock.meter import Factors, PriceBook
 from penstock.providers.gate import Gate
-from penstock.providers.port import Answer, Billed, ignore
+from penstock.providers.port import Answer, Billed, Slot, anywhere, ignore
 from penstock.runtime import build, new_id
 from penstock.stores import Holds, MemoryHolds, MemoryReplies, Replies
 from penstock.stores.holds_sqlite import SqliteHolds
@@ -51,21 +51,25 @@ class NullProvider:
     dialects = ("openai",)
     origin = "null"
 
-    def send(self, call: Call, billed: Billed = ignore) -> _Exchange:
+    def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> _Exchange:
         """One exchange that takes no time."""
         billed(True)
-        return _Exchange()
+        return _Exchange(slot())
 
     async def close(self) -> None:
         """There is nothing to give back."""
 
 
 class _Exchange(AbstractAsyncContextManager[Answer]):
+    def __init__(self, slot: AbstractAsyncContextManager[None]) -> None:
+        self._slot = slot
+
     async def __aenter__(self) -> Answer:
+        await self._slot.__aenter__()
         return Answer(_Once())
 
     async def __aexit__(self, *exc: object) -> None:
-        return None
+        await self._slot.__aexit__(None, None, None)
 
 
 class _Once(AsyncIterator[bytes]):

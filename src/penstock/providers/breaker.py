@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from penstock.clock import Clock
 from penstock.errors import Overloaded, ProviderError, Unreachable
-from penstock.providers.port import Answer, Billed, Provider, ignore
+from penstock.providers.port import Answer, Billed, Provider, Slot, anywhere, ignore
 from penstock.values import Call
 
 __all__ = ["Breaker"]
@@ -70,15 +70,15 @@ class Breaker:
         """Give back connections."""
         await self._provider.close()
 
-    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
+    def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> AbstractAsyncContextManager[Answer]:
         """One exchange. Raises what the provider raises, or the last error while the upstream is left alone."""
-        return self._probe(call, billed) if self._error is not None else self._observe(call, billed)
+        return self._probe(call, billed, slot) if self._error is not None else self._observe(call, billed, slot)
 
     @asynccontextmanager
-    async def _observe(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
+    async def _observe(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
         begun = False
         try:
-            async with self._provider.send(call, billed) as answer:
+            async with self._provider.send(call, billed, slot) as answer:
                 begun = True
                 self._failed, self._error = 0, None
                 yield answer
@@ -88,13 +88,13 @@ class Breaker:
             raise
 
     @asynccontextmanager
-    async def _probe(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
+    async def _probe(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
         error = self._error
         if error is not None and (self._probing or self._clock.monotonic() < self._again):
             raise _again(error, self.name)
         self._probing = True
         try:
-            async with self._observe(call, billed) as answer:
+            async with self._observe(call, billed, slot) as answer:
                 self._probing = False
                 yield answer
         finally:

@@ -18,7 +18,7 @@ import msgspec
 from penstock.context.files import File
 from penstock.context.prompt import outside, parse
 from penstock.errors import Rejected
-from penstock.providers.port import Answer, Billed, ignore
+from penstock.providers.port import Answer, Billed, Slot, anywhere, ignore
 from penstock.relevance import Document, Hit, rank
 from penstock.values import Call
 
@@ -85,12 +85,13 @@ class EmbeddedReader:
         self._count = count
 
     @asynccontextmanager
-    async def send(self, call: Call, billed: Billed = ignore) -> AsyncGenerator[Answer]:
+    async def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> AsyncGenerator[Answer]:
         """Answers at once. Raises `Rejected` when no user asks anything."""
-        size = len(call.raw)
-        chunks = await asyncio.to_thread(self._answer, call) if size > SLOW else self._answer(call)
-        kind = "text/event-stream" if call.stream else "application/json"
-        yield Answer(_each(chunks), {"content-type": kind})
+        async with slot():
+            size = len(call.raw)
+            chunks = await asyncio.to_thread(self._answer, call) if size > SLOW else self._answer(call)
+            kind = "text/event-stream" if call.stream else "application/json"
+            yield Answer(_each(chunks), {"content-type": kind})
 
     async def close(self) -> None:
         """There is nothing to give back."""

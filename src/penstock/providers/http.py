@@ -42,7 +42,7 @@ from penstock.providers.connections import (
 from penstock.providers.dialects import dialect as dialect_of
 from penstock.providers.dialects import serving
 from penstock.providers.gate import Gates
-from penstock.providers.port import Answer, Billed, Dialect, Fetched, ignore
+from penstock.providers.port import Answer, Billed, Dialect, Fetched, Slot, anywhere, ignore
 from penstock.providers.retry import GiveUp, RetryBudget, RetryPolicy
 from penstock.values import Call
 
@@ -140,13 +140,13 @@ class HttpProvider:
         if self._own is not None:
             await self._own.close()
 
-    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
+    def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> AbstractAsyncContextManager[Answer]:
         """One exchange, tried again as the policy says. The slot is held from sending to leaving, not between tries.
 
         Raises `BadInput` for a call in a format of another family, `DeadlineExceeded`, or the `ProviderError` of the
         last try; from the chunks also `BrokenReply` when the connection is lost. Leaving early closes the connection.
         """
-        return self._exchange(call, billed)
+        return self._exchange(call, billed, slot)
 
     async def fetch(
         self,
@@ -182,7 +182,7 @@ class HttpProvider:
         return Fetched(response.status, lower(response), b"".join(parts))
 
     @asynccontextmanager
-    async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
+    async def _exchange(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
         key = call.credential or self._key
         wire, url = self._endpoint(call.dialect)
         asked = _Request("POST", wire, url, self._headers(call.headers, key, wire), wire.ask_usage(call))
@@ -190,7 +190,7 @@ class HttpProvider:
         self._budget.deposit()
         was_lost = False
         for attempt in itertools.count(1):
-            async with gate.slot(call.deadline):
+            async with slot(), gate.slot(call.deadline):
                 billed(True)
                 try:
                     response = await self._ask(asked, key, call.deadline)

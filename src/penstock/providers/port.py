@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from penstock.errors import PenstockError, ProviderError
 from penstock.values import Call, Delta, Reply, Usage
 
-__all__ = ["Answer", "Assembler", "Billed", "Dialect", "Fetched", "Fetcher", "Provider", "ignore"]
+__all__ = ["Answer", "Assembler", "Billed", "Dialect", "Fetched", "Fetcher", "Provider", "Slot", "anywhere", "ignore"]
 
 
 Billed: TypeAlias = Callable[[bool], None]
@@ -20,6 +20,15 @@ Billed: TypeAlias = Callable[[bool], None]
 
 def ignore(billed: bool) -> None:
     """For who does not want to know."""
+
+
+Slot: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+"""Gives a place among the calls that may be in flight at once."""
+
+
+def anywhere() -> AbstractAsyncContextManager[None]:
+    """A place where there is always one."""
+    return nullcontext()
 
 
 class Answer(msgspec.Struct):
@@ -58,11 +67,12 @@ class Provider(Protocol):
         """What tells two servers of one name apart: the base URL, or a version."""
         ...
 
-    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
+    def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> AbstractAsyncContextManager[Answer]:
         """One exchange, at the endpoint of ``call.dialect``. The body is ``call.wire()``.
 
         ``billed`` is told True when the request goes out: from then on the upstream bills it, even if nobody waits for
-        the answer. It is told False when the upstream turned the request down or never got it.
+        the answer. It is told False when the upstream turned the request down or never got it. ``slot`` is held
+        around each try, to its last chunk, and not between tries.
         """
         ...
 

@@ -13,7 +13,7 @@ from penstock.clock import Clock, SystemClock
 from penstock.errors import BadInput, BrokenReply, ProviderError, Unreachable
 from penstock.providers.dialects import dialect as dialect_of
 from penstock.providers.dialects import serving
-from penstock.providers.port import Answer, Billed, ignore
+from penstock.providers.port import Answer, Billed, Slot, anywhere, ignore
 from penstock.testing.plan import Plan, Question, body, events, quarter, split
 from penstock.values import Call
 
@@ -89,12 +89,17 @@ class ScriptedProvider:
         """Nothing is held; only remembers that it was closed."""
         self.closed = True
 
-    def send(self, call: Call, billed: Billed = ignore) -> AbstractAsyncContextManager[Answer]:
+    def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> AbstractAsyncContextManager[Answer]:
         """One exchange, as the script says."""
-        return self._exchange(call, billed)
+        return self._exchange(call, billed, slot)
 
     @asynccontextmanager
-    async def _exchange(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
+    async def _exchange(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
+        async with slot(), self._try(call, billed) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def _try(self, call: Call, billed: Billed) -> AsyncGenerator[Answer]:
         asked = msgspec.json.decode(dialect_of(call.dialect).ask_usage(call))
         question = Question(call.dialect, asked, len(self.seen))
         self.seen.append(call)
