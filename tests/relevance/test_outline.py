@@ -232,3 +232,9 @@ def test_headings_as_deep_as_they_come_end() -> None:
 def test_long_lines_are_data() -> None:
     assert entries("a.md", "# " + "x" * 400) == []
     assert entries("a.js", "function f() {" + "x" * 400) == []
+
+
+@pytest.mark.parametrize("above", ["", "| a | b |", "# Title", "> quoted", "-----", "x" * 3000])
+def test_a_rule_below_what_is_no_title_makes_none(above: str) -> None:
+    found = entries("notes.rst", f"text\n\n{above}\n=====\n\nmore\n")
+    assert [entry for entry in flat(found) if entry.start == 2] == []
