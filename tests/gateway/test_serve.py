@@ -82,6 +82,18 @@ def test_workers_count_together_and_share_budgets(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_workers_do_not_outlive_the_process_that_started_them() -> None:
+    async def main() -> None:
+        async with Upstream("Because.") as up, served(up, "--workers", "2") as (process, _):
+            process.kill()
+            async with asyncio.timeout(30):
+                await process.wait()  # which waits until nobody holds its standard output any more
+                assert process.stdout is not None
+                assert await process.stdout.read() == b""
+
+    asyncio.run(main())
+
+
 def test_a_taken_port_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

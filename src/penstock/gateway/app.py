@@ -161,12 +161,16 @@ class App:
 
     async def _ask(self, call: Call, wanted: Terms, at: Endpoint, send: Send) -> None:
         ticket = self._engine.ask(call)
+        ended = None
         try:
             async with ticket:
                 response = await answer(ticket, dialect(at.dialect), self._clock, wanted.patience)
+                ended = ticket.ended
+                if ended is not None:
+                    self._metrics.call(ended)  # before its client can ask for the figures
                 await self._send(send, response, at)
         finally:
-            if ticket.ended is not None:
+            if ended is None and ticket.ended is not None:
                 self._metrics.call(ticket.ended)
 
     def _refused(self, error: PenstockError, at: Endpoint) -> Response:

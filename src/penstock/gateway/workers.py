@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +35,7 @@ class _Supervisor:
         self._stopping = False
         self._failed = False
         self._born: dict[int, tuple[int, float]] = {}
+        self._ended, self._alive = os.pipe()  # held open by this process alone: its end is the end of the pipe
 
     def watch(self, workers: int, ready: Callable[[], None]) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,7 +67,14 @@ class _Supervisor:
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        os.close(self._alive)
+        threading.Thread(target=self._outlive_nobody, daemon=True).start()
         os._exit(self._live(worker, writing))
+
+    def _outlive_nobody(self) -> None:
+        """In a worker: end, as on SIGTERM, when the process that started it is gone."""
+        os.read(self._ended, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _live(self, worker: int, writing: int | None) -> int:
         """The life of a worker; its exit code."""
