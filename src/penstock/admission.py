@@ -7,6 +7,7 @@ in flight use less than they hold waits for them to settle: first come, first se
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 
 from penstock.clock import Clock
@@ -18,6 +19,8 @@ __all__ = ["Admission"]
 _POLL_SECONDS = 0.05
 """How often to look at accounts that other processes settle too."""
 
+_SEEN_SECONDS = 0.5
+"""How long shared accounts are taken to have the limits that they were last seen with."""
 
 _REMEMBERED = 10_000
 """Paths whose limits are remembered: scopes come from outside, and must not grow without end."""
@@ -29,37 +32,35 @@ class Admission:
     def __init__(self, holds: Holds, clock: Clock) -> None:
         self.holds = holds
         self._clock = clock
-        self._limits: dict[tuple[str, ...], Limits] = {}
-        self._applying: dict[tuple[str, ...], Limits | None] = {}
+        self._applying: dict[tuple[str, ...], tuple[Limits | None, float]] = {}
         self._lines: dict[tuple[str, ...], deque[asyncio.Event]] = {}
 
     async def open(self, path: tuple[str, ...], limits: Limits | None = None) -> Account:
         """Open an account, or find it as it stands; ``limits`` replace those it has."""
         account = await self.holds.open(path, limits, self._clock.now())
-        self._limits[path] = account.limits
         self._applying.clear()
         return account
 
     async def drop(self, path: tuple[str, ...]) -> None:
         """Forget an account that was opened for one piece of work; what it spent stays booked in those above."""
         await self.holds.drop(path)
-        self._limits.pop(path, None)
         self._applying.pop(path, None)
 
     async def limits(self, path: tuple[str, ...]) -> Limits | None:
         """What applies to calls on this path, None when no account above them has a limit.
 
         Only whether money is limited, and whether the unpriced may pass, is told apart: the store knows the amounts.
-        Accounts that other processes share are read anew each time: their limits may have changed.
+        Limits that another process has set on a shared account are seen within half a second.
         """
-        if self.holds.shared:
+        limits, until = self._applying.get(path, (None, 0.0))
+        now = self._clock.monotonic()
+        if now >= until:
             accounts = [await self.holds.account(account) for account in above(path)]
-            return _tightest([account.limits for account in accounts if account is not None])
-        if path not in self._applying:
+            limits = _tightest([account.limits for account in accounts if account is not None])
             if len(self._applying) >= _REMEMBERED:
                 self._applying.clear()
-            self._applying[path] = _tightest([self._limits[each] for each in above(path) if each in self._limits])
-        return self._applying[path]
+            self._applying[path] = (limits, now + _SEEN_SECONDS if self.holds.shared else math.inf)
+        return limits
 
     async def hold(self, path: tuple[str, ...], want: Amounts, floor: Amounts) -> str | Never:
         """The id of a hold for ``want`` on every account of the path; waits as long as waiting can help."""

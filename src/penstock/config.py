@@ -32,6 +32,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model behind the tier ``small``."""
     large: str = ""
     """The model behind the tier ``large``, which is also the default."""
+    fallback: str = ""
+    """Who is asked instead when this one is overloaded or cannot be reached: ``NAME``, or ``NAME/model``."""
     context_window: int = 0
     """The most tokens of prompt and answer together; 0: what is known of the model."""
 
@@ -190,12 +192,24 @@ def load(file: str | os.PathLike[str] | None = None, *, as_client: bool = False)
             base_url = base_url or os.environ.get(f"{name.upper()}_BASE_URL")
         if name not in providers and (base_url or os.environ.get(known.key_env)):
             providers[name] = msgspec.structs.replace(known, base_url=base_url or known.base_url)
+    _check_fallbacks(providers)
     if EMBEDDED in settings.providers:
         raise ConfigError(f"providers.{EMBEDDED} is the name of the reader that is built in", mend="take another name")
     if settings.provider and settings.provider not in {*providers, EMBEDDED}:
         listed = ", ".join(providers) or "none"
         raise ConfigError(f"provider = {settings.provider!r} is not described", mend=f"described are: {listed}")
     return msgspec.structs.replace(settings, providers=providers)
+
+
+def _check_fallbacks(providers: Mapping[str, ProviderSettings]) -> None:
+    """A body is handed on as it is, so who stands in speaks the same format."""
+    for name, described in providers.items():
+        other = providers.get(described.fallback.partition("/")[0])
+        if described.fallback and (other is None or other is described or other.dialect != described.dialect):
+            raise ConfigError(
+                f"providers.{name}.fallback = {described.fallback!r} cannot stand in for it",
+                mend=f"name another provider whose dialect is {described.dialect}",
+            )
 
 
 def _check_hosts(settings: Settings) -> None:
@@ -220,7 +234,7 @@ def _read(path: Path) -> Settings:
         data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 4300 digits; or nested too deep
         raise ConfigError(f"{path} is not TOML: {error}") from None
     try:
         settings = msgspec.convert(data, Settings)

@@ -38,7 +38,7 @@ from penstock.ledger import NOTHING, Never
 from penstock.policy.reuse import TTL_SECONDS
 from penstock.providers.dialects import dialect
 from penstock.providers.gate import Gate
-from penstock.providers.port import Answer, Provider
+from penstock.providers.port import Answer, Assembler, Provider
 from penstock.stores.replies import Replies
 from penstock.ticket import Outcome, Ticket
 from penstock.values import Call, Reply
@@ -81,9 +81,12 @@ class Engine:
         async with self.ask(call) as ticket:
             return await ticket.outcome()
 
-    def ask(self, call: Call) -> Ticket:
-        """A ticket for the call, to be entered: the call is looked up then, and under way if nobody has the answer."""
-        return Ticket(self, self._ids(), call)
+    def ask(self, call: Call, *, patience: float | None = None) -> Ticket:
+        """A ticket for the call, to be entered: the call is looked up then, and under way if nobody has the answer.
+
+        ``patience`` is when a caller that has heard nothing leaves, to ask again at once (monotonic, seconds).
+        """
+        return Ticket(self, self._ids(), call, patience)
 
     async def close(self) -> None:
         """Call off what is under way, and return when all of it has settled."""
@@ -111,7 +114,8 @@ class Engine:
 
     async def _find(self, state: Lookup, place: _Place) -> Hit | InFlight | Miss:
         if not state.eligible.joins:
-            return Miss()
+            alone = self._under_way(place) if state.call.again else None
+            return InFlight(alone.leader) if alone and alone.alone else Miss()
         if state.eligible.reads and self._under_way(place) is None:
             reply = await self._replies.get(*place, now=self.clock.now())
             if reply is not None:
@@ -163,14 +167,15 @@ class Engine:
                 assert_never(state)
 
     async def _send(self, call: Call, flight: Flight) -> Answered | Failed:
+        flight.settling = False  # it may have come here from a provider that failed
         wire = dialect(call.dialect)
         assembler = wire.assembler() if call.stream else None
         try:
             provider = self.providers[call.provider]
             async with provider.send(call, flight.under_way, partial(self._slots.slot, call.deadline)) as answer:
+                flight.provider, flight.headers = call.provider, answer.headers
                 if assembler and "json" not in answer.headers.get("content-type", ""):
-                    async for chunk in answer.chunks:
-                        flight.publish(assembler.feed(chunk))
+                    await _followed(answer, assembler, flight)
                     reply = assembler.end()
                 else:
                     reply = wire.reply(await _whole(answer), streamed=False)
@@ -209,6 +214,16 @@ def _generated(reply: Reply) -> str:
     for event in wire.events(reply):
         assembler.feed(event)
     return assembler.text
+
+
+async def _followed(answer: Answer, assembler: Assembler, flight: Flight) -> None:
+    """Tell what comes, up to the terminal event: whoever leaves then has had it all, and so have we."""
+    async for chunk in answer.chunks:
+        flight.publish(assembler.feed(chunk))
+        if assembler.over:
+            flight.settling = True
+            return
+    flight.publish(assembler.last())
 
 
 async def _whole(answer: Answer) -> bytes:

@@ -124,6 +124,9 @@ class Unreachable(ProviderError):
 class BrokenReply(ProviderError):
     """The answer is not whole: not the promised format, an error inside a stream, or a stream cut before its end."""
 
+    event: bytes = b""
+    """The upstream's own event of a stream that clients raise from; empty where it sent none."""
+
 
 class DeadlineExceeded(PenstockError):
     """The time limit passed before the answer was there."""

@@ -2,13 +2,13 @@
 
 Whoever asks first starts the flight and pays for it; whoever asks the same while it is under way joins it: what has
 come so far is replayed, the rest follows live. When the last listener leaves the flight is called off; until then it
-goes on, even if the first one has left.
+goes on, even if the first one has left. One whose clock ran out may come back at once: for a moment it goes on alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from penstock.clock import Clock
@@ -39,6 +39,10 @@ class Flight:
         self.states: list[tuple[float, State]] = []
         """The states walked through, each with the time it was entered (monotonic, seconds)."""
         self.alerts: Sequence[Alert] = ()
+        self.provider = ""
+        """Who answers, once it is known."""
+        self.headers: Mapping[str, str] = {}
+        """Those of the upstream's answer, once it has begun; names in lower case."""
         self._clock = clock
         self._deltas: list[Delta] = []
         self._news = asyncio.Event()
@@ -46,6 +50,7 @@ class Flight:
         self._outcome: Done | Refused | None = None
         self._mistake: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
+        self._alone: asyncio.Task[None] | None = None
         self._begun = False
 
     def start(self, walk: Coroutine[Any, Any, Done | Refused], call: Call, ended: Callable[[], None]) -> None:
@@ -61,10 +66,17 @@ class Flight:
             self._mistake = mistake
             raise
         finally:
-            self._ended()
-            self._tell()
+            if self._alone is not None:
+                self._alone.cancel()
+            self._over()
         if self.leader_left is not None:
             await self.leader_left()
+
+    def _over(self) -> None:
+        # Called once and let go: what it holds on to holds on to this flight.
+        ended, self._ended = self._ended, _nothing
+        ended()
+        self._tell()
 
     def _tell(self) -> None:
         self._news.set()
@@ -78,6 +90,11 @@ class Flight:
         """Tell all listeners what has come."""
         self._deltas.extend(deltas)
         self._tell()
+
+    @property
+    def told(self) -> int:
+        """How many events have come."""
+        return len(self._deltas)
 
     @property
     def outcome(self) -> Done | Refused | None:
@@ -95,12 +112,29 @@ class Flight:
         """Be counted as a listener, until `leave`."""
         self._listeners.append(who)
 
-    async def leave(self, who: object) -> None:
-        """Stop listening. Leaving as the last one calls the flight off and waits until it has settled."""
+    async def leave(self, who: object, *, linger: float = 0.0) -> None:
+        """Stop listening. Leaving as the last one calls the flight off and waits until it has settled.
+
+        With ``linger`` it goes on for so many seconds, and is called off if nobody has joined it by then.
+        """
         self._listeners.remove(who)
-        if not self._listeners and self._outcome is None:
+        if self._listeners or self._outcome is not None:
+            return
+        if linger:
+            self._alone = asyncio.create_task(self._go_on_alone(linger))
+            return
+        self.call_off()
+        await self.ended()
+
+    @property
+    def alone(self) -> bool:
+        """Whether it goes on without a listener, for one who may come back."""
+        return not self._listeners
+
+    async def _go_on_alone(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        if not self._listeners:
             self.call_off()
-            await self.ended()
 
     def call_off(self) -> None:
         """End the flight, unless it is already booking."""
@@ -111,8 +145,7 @@ class Flight:
         if not self._begun:  # a task that is cancelled before its first step never runs, not even its `finally`
             self._walk.close()
             self._outcome = Refused(self._call, Cancelled("called off before it was sent"))
-            self._ended()
-            self._tell()
+            self._over()
 
     async def ended(self) -> None:
         """Return when the flight has settled. Being cancelled meanwhile does not shorten that: it is money."""
@@ -125,16 +158,17 @@ class Flight:
         if cancelled:
             raise asyncio.CancelledError
 
-    async def events(self, *, until: float | None = None) -> AsyncGenerator[Delta]:
-        """All events from the first on, as they come, until the flight has ended.
+    async def events(self, *, until: float | None = None) -> AsyncGenerator[Sequence[Delta]]:
+        """All events from the first on, as many at once as have come, until the flight has ended.
 
         Raises `TimeoutError` when it has not by ``until`` (monotonic, seconds).
         """
         seen = 0
         while True:
             while seen < len(self._deltas):
-                yield self._deltas[seen]
-                seen += 1
+                news = self._deltas[seen:]
+                yield news
+                seen += len(news)
             if self.outcome is not None:
                 return
             await self._hear(until)
@@ -151,3 +185,7 @@ class Flight:
             return
         async with self._clock.deadline(until):
             await self._news.wait()
+
+
+def _nothing() -> None:
+    """What is left to do when it has been done."""

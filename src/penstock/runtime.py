@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from penstock.admission import Admission
 from penstock.clock import Clock, SystemClock
 from penstock.config import EMBEDDED, Settings, home
 from penstock.engine import Engine
-from penstock.flow import Done, Rules, Settle
+from penstock.flow import Done, Fallback, Rules, Settle
 from penstock.ledger import Receipt, total
 from penstock.meter import Factors, PriceBook, count
 from penstock.providers.dialects import dialect
@@ -84,11 +84,12 @@ async def build(
     keys: Mapping[str, str] | None = None,
     fit: bool = False,
     clock: Clock | None = None,
+    sinks: Sequence[Callable[[Outcome], Awaitable[None]]] = (),
 ) -> Runtime:
     """A runtime with its state in the folder ``at``.
 
     ``shared`` budgets are kept there too, so that processes share them; else they live in memory. ``keys`` win over
-    the environment.
+    the environment. ``sinks`` hear how each call ended, after those that keep it.
     """
     folder = home(at)
     clock = clock or SystemClock()
@@ -107,13 +108,15 @@ async def build(
     providers, connections = _providers(settings, keys or {}, clock)
     engine = Engine(
         providers=providers,
-        rules=Rules(PriceBook(settings.prices), await _factors(records), fit=fit),
+        rules=Rules(
+            PriceBook(settings.prices), await _factors(records), fit=fit, fallbacks=_fallbacks(settings, providers)
+        ),
         replies=replies,
         admission=Admission(holds, clock),
         slots=Gate.fixed(settings.max_concurrency, clock),
         clock=clock,
         ids=new_id,
-        sinks=(receipts, record, alert),
+        sinks=(receipts, record, alert, *sinks),
     )
     return Runtime(settings, engine, receipts, records, (replies, holds, *connections))
 
@@ -145,6 +148,16 @@ def record_of(outcome: Outcome) -> CallRecord:
             for after, entered in outcome.log
         ],
     )
+
+
+def _fallbacks(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, Fallback]:
+    """Who stands in for whom."""
+    found: dict[str, Fallback] = {}
+    for name, described in settings.providers.items():
+        other, _, model = described.fallback.partition("/")
+        if other:
+            found[name] = Fallback(other, providers[other].origin, model)
+    return found
 
 
 def _providers(settings: Settings, keys: Mapping[str, str], clock: Clock) -> tuple[dict[str, Provider], list[Any]]:

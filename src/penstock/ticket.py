@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from penstock.flight import Flight
 
 __all__ = ["Outcome", "Ticket"]
+
+_LINGER_SECONDS = 2.0
+"""How long a call goes on whose only caller heard nothing in time: the official SDKs ask again within a second."""
+
+_EARLY_SECONDS = 0.5
+"""A caller's clock is ahead by the time that its request took to get here."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -42,8 +50,9 @@ class Outcome(msgspec.Struct, frozen=True):
 class Ticket:
     """Made by `Engine.ask`. Leaving its context before the end is to lose interest in the answer."""
 
-    def __init__(self, engine: Engine, id: str, call: Call) -> None:
+    def __init__(self, engine: Engine, id: str, call: Call, patience: float | None = None) -> None:
         self.id = id
+        self.patience = patience
         self.call = call
         self.ended: Outcome | None = None
         self._engine = engine
@@ -53,44 +62,66 @@ class Ticket:
         self._flight: Flight | None = None
         self._log: list[tuple[float, State]] = []
         self._why: PenstockError | None = None
+        self._heard = 0
 
     @property
     def source(self) -> str:
         """Where the answer comes from, as far as it is known: ``reuse``, ``joined``, or the provider's name."""
         if isinstance(self._state, Done):
             return self._state.source
-        return "joined" if isinstance(self._state, Follow) and self._state.leader else self.call.provider
+        if isinstance(self._state, Follow) and self._state.leader:
+            return "joined"
+        return (self._flight.provider if self._flight is not None else "") or self.call.provider
 
     async def __aenter__(self) -> Ticket:
         await self._look(begin(self.call, self._at))
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         flight = self._flight
+        linger = self._linger() if isinstance(error, asyncio.CancelledError) else 0.0
         try:
             if flight is not None:
-                await flight.leave(self)
+                await flight.leave(self, linger=linger)
         finally:
             if self.ended is None and flight is not None and self._pays and flight.outcome is None:
                 flight.leader_left = self._leave  # it goes on for others: what it costs is told when it has ended
             elif self.ended is None:
                 await self._leave()
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the upstream's answer, once it has begun; none for a stored reply."""
+        return self._flight.headers if self._flight is not None else {}
+
+    def _linger(self) -> float:
+        """How long what it set off is to go on when it breaks off now: for a while if its patience was over."""
+        late = self.patience is not None and self._engine.clock.monotonic() >= self.patience - _EARLY_SECONDS
+        return _LINGER_SECONDS if late and not self._heard else 0.0
+
     async def events(self) -> AsyncIterator[Delta]:
         """The answer as the events of a stream, live or replayed. Raises the error of a call that failed."""
+        async for several in self.news():
+            for delta in several:
+                yield delta
+
+    async def news(self) -> AsyncIterator[Sequence[Delta]]:
+        """As `events`, as many at once as have come: live they are few, replayed they come all together."""
         heard = False
         while isinstance(self._state, Follow):
             try:
-                async for delta in self._followed.events(until=self.call.deadline):
+                async for several in self._followed.events(until=self.call.deadline):
                     heard = True
-                    yield delta
+                    self._heard += len(several)
+                    yield several
             except TimeoutError:
                 raise self._late() from None
             await self._land(self._state, heard)
         done = (await self.outcome()).done()
         if not heard:
-            for raw in dialect(done.reply.dialect).events(done.reply):
-                yield Delta(raw)
+            yield [Delta(raw) for raw in dialect(done.reply.dialect).events(done.reply)]
 
     async def outcome(self) -> Outcome:
         """How the call ended, whichever way it did."""
@@ -99,8 +130,17 @@ class Ticket:
         return await self._end(self._state)
 
     async def _leave(self) -> None:
-        """Book the end of a caller that did not wait for the outcome, with what its flight cost if it paid for it."""
-        outcome = self._flight.outcome if self._flight is not None and self._pays else None
+        """Book the end of a caller that did not wait for the outcome, with what its flight cost if it paid for it.
+
+        One that has heard all of an answer that is there has had it, though it left before it was told so.
+        """
+        flight, following = self._flight, self._state
+        landed = flight.outcome if flight is not None else None
+        if flight and isinstance(landed, Done) and isinstance(following, Follow) and self._heard == flight.told > 0:
+            await self._land(following, heard=True)
+            await self.outcome()
+            return
+        outcome = landed if self._pays else None
         why = self._why or Cancelled("the caller left before the end")
         await self._end(Refused(self.call, why, outcome.receipt if outcome else Receipt()))
 

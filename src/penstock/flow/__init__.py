@@ -6,12 +6,14 @@
     once for all who      Shape ──> Admit ──> Send ──> Settle ──────> Done, Refused
     ask the same now                  └──Never──────────────────────> Refused
 
+A provider that fails may have another one that stands in for it: then Settle leads to Shape once more.
+
 `engine` performs what a state asks for and keeps the states: they are the explanation of the call. ``explain``
 of a state is what a person would want to know of it, as JSON.
 """
 
 from penstock.flow.observed import Answered, Failed, Granted, Hit, InFlight, Landed, Miss
-from penstock.flow.rules import Policy, Rules
+from penstock.flow.rules import Fallback, Policy, Rules
 from penstock.flow.states import (
     AMPLE_TOKENS,
     FEWEST_TOKENS,
@@ -35,6 +37,7 @@ __all__ = [
     "Answered",
     "Done",
     "Failed",
+    "Fallback",
     "Flying",
     "Follow",
     "Granted",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock.errors import BudgetExceeded, Unpriced
 from penstock.ledger import Never
-from penstock.meter import Quote
+from penstock.meter import Quote, fit
 from penstock.values import Call, Money
 
 __all__ = ["too_dear", "unpriced"]
@@ -15,7 +15,8 @@ def unpriced(call: Call, estimate: Quote) -> Unpriced:
     what = f"the price of model {call.model!r} is not known"
     if estimate.unbounded:
         what = f"{estimate.unbounded!r} is billed beyond the tokens of the call"
-    mend = "set the price under [prices] in penstock.toml, or allow_unpriced = true under [budget]"
+    first = "ask without it" if estimate.unbounded else "set the price under [prices] in penstock.toml"
+    mend = f"{first}, or allow_unpriced = true under [budget]"
     return Unpriced(f"{what}, and a money budget applies", limit="nano", mend=mend)
 
 
@@ -30,7 +31,8 @@ def too_dear(estimate: Quote, never: Never) -> BudgetExceeded:
     needed, left = int(never.needed), int(never.left)
     if never.dimension == "nano":
         message = f"the call may cost up to {Money(needed)} and budget {name!r} has {Money(left)} left"
-        mend = f"raise the budget, or set max_tokens below {estimate.output_bound:,}"
+        most = fit(estimate, left)
+        mend = "raise the budget, or " + (f"set max_tokens to at most {most:,}" if most else "send less text")
     else:
         unit = never.dimension.replace("_", " ")
         message = f"the call may take {needed:,} {unit} and budget {name!r} has {left:,} left"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
 
+from penstock.errors import Overloaded, PenstockError, Unreachable
 from penstock.ledger import Cut, Receipt, book
 from penstock.meter import Factors, PriceBook, Quote, Rates, family, price, processing_of, quote
 from penstock.values import Call, Edit, Usage
 
-__all__ = ["Policy", "Rules", "cuts_of", "reused"]
+__all__ = ["Fallback", "Policy", "Rules", "cuts_of", "reused"]
 
 Policy: TypeAlias = Callable[[Call], Sequence[Edit]]
 """A mechanism: it looks at a call and answers with its edits."""
@@ -25,6 +26,15 @@ def _minute(number: int) -> datetime:
     return datetime.fromtimestamp(number * 60, UTC)
 
 
+class Fallback(msgspec.Struct, frozen=True):
+    """Who stands in for a provider."""
+
+    provider: str
+    origin: str
+    model: str = ""
+    """Its own model; empty: the one that was asked for."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What the states decide by."""
 
@@ -34,6 +44,25 @@ class Rules(msgspec.Struct, frozen=True):
     """The mechanisms by name, in the order they edit."""
     fit: bool = False
     """Where ``max_tokens`` is absent and the model's maximum does not fit the budget, send what does fit."""
+
+    fallbacks: Mapping[str, Fallback] = {}
+    """By the provider that they stand in for."""
+
+    def instead(self, call: Call, error: PenstockError) -> Call | None:
+        """The call as the next provider is asked it; None: ``error`` is the answer.
+
+        A client's own key goes to its own provider only.
+        """
+        other = self.fallbacks.get(call.provider)
+        if other is None or other.provider in call.tried or call.credential is not None:
+            return None
+        if not isinstance(error, Overloaded | Unreachable):
+            return None
+        tried = (*call.tried, call.provider)
+        moved = msgspec.structs.replace(call, provider=other.provider, origin=other.origin, tried=tried)
+        if other.model in {"", call.model}:
+            return moved
+        return moved.edited(Edit("fallback", ("model",), "set", other.model, evidence={"asked": call.model}))
 
     def rates(self, call: Call, at: float, model: str | None = None) -> Rates | None:
         """The prices of this call's model, or of another one in its place, at the time ``at``; None: not known."""

@@ -91,7 +91,7 @@ class Shape(msgspec.Struct, frozen=True):
         """``limits`` are the tightest of all accounts on the path, None when there are none at all."""
         call = self.call
         for mechanism, policy in rules.policies:
-            if call.allows(mechanism):
+            if call.allows(mechanism) and not call.tried:  # one that another provider failed has its edits
                 call = call.edited(*policy(call))
         if limits is None:
             return Send(call, None, "", self.at)
@@ -161,7 +161,9 @@ class Send(msgspec.Struct, frozen=True):
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
         if isinstance(observed, Failed) and not observed.billed:
-            return Settle(call, self.quote, self.hold, observed.error, NOTHING, None, Receipt())
+            instead = rules.instead(call, observed.error)
+            onward = Shape(instead, self.at) if instead else None
+            return Settle(call, self.quote, self.hold, observed.error, NOTHING, None, Receipt(), onward)
         outcome = observed.reply if isinstance(observed, Answered) else observed.error
         usage, estimated = self._used(observed, rules)
         rates = rules.rates(call, self.at)
@@ -206,21 +208,27 @@ class Settle(msgspec.Struct, frozen=True):
     used: Amounts
     usage: Usage | None
     receipt: Receipt
+    onward: Shape | None = None
+    """The same call for the provider that stands in for the one that failed."""
 
     @property
     def stores(self) -> bool:
         """Whether the reply is worth storing, where the call lets it answer later ones."""
         reply = self.outcome
-        if not isinstance(reply, Reply) or not worth_storing(reply):
+        if not isinstance(reply, Reply) or not worth_storing(reply) or self.call.tried:
             return False
         return reply.usage is not None or not reply.streamed  # a replay could not tell its usage to who asks for it
 
-    def next(self) -> Done | Refused:
+    def next(self) -> Shape | Done | Refused:
+        if self.onward is not None:
+            return self.onward
         if isinstance(self.outcome, Reply):
             return Done(self.call, self.outcome, self.receipt, source=self.call.provider)
         return Refused(self.call, self.outcome, self.receipt)
 
     def explain(self) -> dict[str, Any]:
+        if self.onward is not None:
+            return {"failed": str(self.outcome), "next": self.onward.call.provider}
         usage = msgspec.structs.asdict(self.usage) if self.usage else None
         return {"usage": usage, "spent_nano": int(self.receipt.spent), "estimated": bool(self.receipt.estimated)}
 

@@ -15,13 +15,15 @@ import msgspec
 from penstock import __version__
 from penstock.errors import BadInput, Cancelled, Overloaded, PenstockError
 from penstock.gateway.body import MOST_BYTES, Receive, read
-from penstock.gateway.clients import Clients, Forbidden
+from penstock.gateway.clients import Clients, Forbidden, RateLimited
 from penstock.gateway.desk import Desk, NoSeat
+from penstock.gateway.door import Door, turned_away
 from penstock.gateway.endpoints import Endpoint, endpoint, family_of
 from penstock.gateway.exchange import JSON, Response, answer, asked, refused, unknown
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.models import Models
 from penstock.gateway.names import Names
+from penstock.gateway.openapi import description
 from penstock.gateway.terms import Terms, terms
 from penstock.ledger import Limits
 from penstock.providers.dialects import dialect
@@ -62,6 +64,7 @@ class App:
         self._models = models
         self._metrics = metrics
         self._keyed = keyed
+        self.door = Door(desk, metrics)
         self._most = most_bytes
         self._began = self._clock.monotonic()
         limits = runtime.settings.budget.limits()
@@ -102,14 +105,17 @@ class App:
         wire = dialect(at.dialect)
         try:
             call, wanted = await self._asked(at, scope, receive)
-            watch = _Watch(receive)
+            watch = _Watch(receive, send)
             try:
                 async with self._desk.seat(wanted.deadline):
-                    await self._engaged(call, wanted, at, send)
+                    await self._engaged(call, wanted, at, watch.send)
+            except asyncio.CancelledError:
+                if watch.left:
+                    raise
+                await self._stopped(watch, at)
             finally:
                 watch.over()
         except asyncio.CancelledError:
-            # The client has left, or the server stops and has waited long enough: nobody is to be told.
             self._metrics.count("disconnects")
         except Cancelled:
             self._metrics.count("disconnects")
@@ -117,6 +123,17 @@ class App:
             await self._send(send, self._refused(error, at), at)
         except RecursionError:
             await self._send(send, refused(BadInput("the request body is nested too deep"), wire), at)
+
+    async def _stopped(self, watch: _Watch, at: Endpoint) -> None:
+        """The server stops and has waited long enough: who still listens is told."""
+        error = Overloaded("the gateway is being stopped", status=503, mend="try again in a moment")
+        if watch.begun:
+            await watch.send({"type": "http.response.body", "body": dialect(at.dialect).error_event(error)})
+            return
+        response = refused(error, dialect(at.dialect))
+        response.status = 503
+        del response.headers["x-should-retry"]
+        await self._send(watch.send, response, at)
 
     async def _asked(self, at: Endpoint, scope: Message, receive: Receive) -> tuple[Call, Terms]:
         """Who asks what, on which terms. Raises what speaks against it."""
@@ -128,7 +145,8 @@ class App:
         client = client.within(wanted.scope)
         self._desk.check(wanted.deadline)
         body = await read(receive, named, self._clock, most=self._most)
-        call = asked(self._engine, at, headers, body, self._names, wanted, client.scope)
+        query = scope["query_string"].decode("latin-1")
+        call = asked(self._engine, at, headers, body, self._names, wanted, client.scope, query)
         if client.models and not (client.allows(call.model) or client.allows(_before(call))):
             raise Forbidden(f"the key {client.name!r} may not ask {_before(call)!r}", mend="ask another model")
         if client.credential and call.provider not in self._keyed:
@@ -160,7 +178,7 @@ class App:
             await self._engine.admission.drop(place.path)
 
     async def _ask(self, call: Call, wanted: Terms, at: Endpoint, send: Send) -> None:
-        ticket = self._engine.ask(call)
+        ticket = self._engine.ask(call, patience=wanted.patience)
         ended = None
         try:
             async with ticket:
@@ -174,13 +192,12 @@ class App:
                 self._metrics.call(ticket.ended)
 
     def _refused(self, error: PenstockError, at: Endpoint) -> Response:
-        response = refused(error, dialect(at.dialect))
-        if isinstance(error, NoSeat):  # said like an overloaded upstream, but it is the gateway that is
+        if isinstance(error, NoSeat):
             self._metrics.count("shed")
-            response.status = 503
-            del response.headers["x-should-retry"]
-        elif isinstance(error, Overloaded) and error.status == 408:
-            response.headers["connection"] = "close"
+            return turned_away(dialect(at.dialect))
+        response = refused(error, dialect(at.dialect))
+        if isinstance(error, RateLimited):
+            del response.headers["x-should-retry"]  # it passes, and the client is told when
         return response
 
     # What is answered without a call ----------------------------------------------------------------------------------
@@ -188,6 +205,8 @@ class App:
     async def _tell(self, at: Endpoint, scope: Message) -> Response:
         if at.name == "health":
             return Response(200, {"content-type": JSON}, self._health())
+        if at.name == "openapi.json":
+            return Response(200, {"content-type": JSON}, description())
         family = family_of(scope["path"], anthropic=_is_anthropic(scope))
         wire = dialect(family)
         try:
@@ -210,6 +229,7 @@ class App:
     def _health(self) -> bytes:
         return msgspec.json.encode(
             {
+                "name": "penstock",
                 "status": "ok",
                 "version": __version__,
                 "uptime_seconds": round(self._clock.monotonic() - self._began, 3),
@@ -222,10 +242,13 @@ class App:
 class _Watch:
     """Notices that the client leaves, and breaks off the task that answers it."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
         self.left = False
+        self.begun = False
+        """Whether a part of the answer has gone out."""
+        self._send = send
         self._answering = asyncio.current_task()
-        self._task = asyncio.create_task(self._listen(receive))
+        self._listening: asyncio.Task[None] | None = asyncio.create_task(self._listen(receive))
 
     async def _listen(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -234,12 +257,21 @@ class _Watch:
             self.left = True
             self._answering.cancel()
 
+    async def send(self, message: Message) -> None:
+        """Hand on a part of the answer. After its last one nobody can leave too early any more."""
+        self.begun = True
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.over()
+        await self._send(message)
+
     def over(self) -> None:
         """There is nothing to break off any more."""
         if self.left and self._answering is not None:
             self._answering.uncancel()
         self._answering = None
-        self._task.cancel()
+        task, self._listening = self._listening, None  # or its error would hold on to the request until a collection
+        if task is not None:
+            task.cancel()
 
 
 def _peer(scope: Message) -> str:

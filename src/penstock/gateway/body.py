@@ -19,6 +19,10 @@ MOST_BYTES = 32 << 20
 SILENCE_SECONDS = 30.0
 """How long a client may send nothing in the middle of its request."""
 
+LINGER_BYTES = 256 << 20
+"""How much more of a body that is too large is read and dropped, so that a client that sends all before it reads hears
+why it is refused. A connection closed before that loses the answer (RFC 9112, section 9.6)."""
+
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
@@ -30,6 +34,8 @@ async def read(receive: Receive, headers: Mapping[str, str], clock: Clock, *, mo
     """
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
+        if "expect" not in headers:
+            await _drop(receive, clock)
         raise _too_large(most)
     message = await _next(receive, clock)
     body: bytes = message.get("body", b"")
@@ -47,10 +53,21 @@ async def _rest(receive: Receive, clock: Clock, first: bytes, most: int) -> byte
         message = await _next(receive, clock)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > most:
-            raise _too_large(most)
         more = message.get("more_body", False)
+        if size > most:
+            if more:
+                await _drop(receive, clock)
+            raise _too_large(most)
     return b"".join(parts)
+
+
+async def _drop(receive: Receive, clock: Clock) -> None:
+    """Read what is left of a body that nobody wants, as far as `LINGER_BYTES`."""
+    size, more = 0, True
+    while more and size < LINGER_BYTES:
+        message = await _next(receive, clock)
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 async def _next(receive: Receive, clock: Clock) -> Mapping[str, Any]:

@@ -32,7 +32,7 @@ from penstock.gateway.rates import Buckets, MemoryBuckets
 from penstock.ledger import Limits
 from penstock.stores.budgets import Budget, window
 from penstock.stores.keys import Key, Keyring, Keys, KeysUnreadable, digest, id_of, is_whole
-from penstock.values import Scope
+from penstock.values import Credential, Scope
 
 __all__ = [
     "PLACEHOLDER",
@@ -103,8 +103,8 @@ class Client(msgspec.Struct, frozen=True):
     """The budget of the key in this period; the account of ``scope`` has it already."""
     models: tuple[str, ...] = ()
     """Patterns of the models it may ask; none: all."""
-    credential: str = ""
-    """The client's own key for the upstream; empty for a virtual key, which goes no further than here."""
+    credential: Credential | None = None
+    """The client's own key for the upstream; none for a virtual key, which goes no further than here."""
     rates: Mapping[str, int] = {}
     """Its limits a minute, by bucket."""
 
@@ -212,7 +212,7 @@ class Clients:
         shown = _shown(watched)
         if not self._ring.keys:
             return _anyone(shown, watched, peer)
-        key = self._verified(shown, self._ring.pepper)
+        key = self._verified(shown.key, self._ring.pepper)
         now = self._clock.now()
         made = self._made.get(key.id)
         if made is None or now >= made[1]:
@@ -301,16 +301,16 @@ class Clients:
             await self._admission.open(place.path, Limits(nano=place.budget.nano))
 
 
-def _shown(watched: Mapping[bytes, bytes]) -> str:
+def _shown(watched: Mapping[bytes, bytes]) -> Credential:
     """The key that a request shows, as OpenAI's clients do, or Anthropic's, or Azure's; empty when there is none.
 
     Where there are several, a virtual key is the one that is meant for this gateway.
     """
     scheme, _, bearer = watched.get(b"authorization", b"").partition(b" ")
-    found = [bearer.strip()] if scheme.lower() == b"bearer" else []
-    found += [watched[name] for name in (b"x-api-key", b"api-key") if name in watched]
-    chosen = next((value for value in found if value.startswith(b"pk-")), next(iter(found), b""))
-    return chosen.decode("latin-1")
+    found = [("authorization", bearer.strip())] if scheme.lower() == b"bearer" else []
+    found += [(name.decode(), watched[name]) for name in (b"x-api-key", b"api-key") if name in watched]
+    header, key = next((each for each in found if each[1].startswith(b"pk-")), next(iter(found), ("", b"")))
+    return Credential(key.decode("latin-1"), header)
 
 
 def _not_a_key(shown: str) -> Unauthorized:
@@ -321,7 +321,7 @@ def _not_a_key(shown: str) -> Unauthorized:
     return Unauthorized("this is not a key of this gateway: those begin with pk-", mend="ask its operator for one")
 
 
-def _anyone(shown: str, watched: Mapping[bytes, bytes], peer: str) -> Client:
+def _anyone(shown: Credential, watched: Mapping[bytes, bytes], peer: str) -> Client:
     """The client of a request without a key."""
     if not _is_loopback(peer) or not _TRACES.isdisjoint(watched):
         raise Unauthorized(
@@ -331,11 +331,12 @@ def _anyone(shown: str, watched: Mapping[bytes, bytes], peer: str) -> Client:
         raise Forbidden(
             "without keys no foreign host or web page is served", mend="use http://127.0.0.1, or make a key"
         )
-    if shown in {"", PLACEHOLDER}:
+    key = shown.key
+    if key in {"", PLACEHOLDER}:
         return _LOCAL
-    if len(shown) > _LONGEST or not (shown.isascii() and shown.isprintable()) or " " in shown:
+    if len(key) > _LONGEST or not (key.isascii() and key.isprintable()) or " " in key:
         raise Unauthorized("this cannot be a key of anybody", mend="check what the client sends as its key")
-    tenant = hashlib.sha256(shown.encode()).hexdigest()[:16]
+    tenant = hashlib.sha256(key.encode()).hexdigest()[:16]
     return Client("", tenant, Scope(tenant), credential=shown)
 
 

@@ -1,7 +1,8 @@
 """The desk in front of the engine: so many seats, a short queue, and a polite no at once for everyone beyond.
 
 A queue that grows helps nobody: each who waits in it gets a late answer instead of an early no, and clients that
-gave up are served before those who still wait. So the queue is bounded in length and in expected time.
+gave up are served before those who still wait. So the queue is bounded in length and in expected time. It is not
+shorter than that either: it is what the seats live on between two bursts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ __all__ = ["Desk", "NoSeat", "Seat"]
 _RECENT = 0.05
 """How much the newest exchange weighs in the expected time of service."""
 
+_AT_ONCE = 8
+"""How many are seated in one turn of the event loop. To begin an exchange takes most of a millisecond; if all seats
+were taken at once, whoever is to be turned away would wait for that."""
+
+_LINE = 256
+"""How many may wait where that takes no longer than ``patience``: their requests lie in memory meanwhile."""
+
 
 class NoSeat(Overloaded):
     """There will be no seat in time. The one refusal of the gateway's own that is worth trying again, and soon."""
@@ -30,29 +38,46 @@ class NoSeat(Overloaded):
 class Desk:
     """``async with desk.seat(deadline):`` holds a seat for one exchange.
 
-    ``seats`` is how many exchanges run at once, ``most_waiting`` how many may wait for a seat (default: twice that),
-    ``patience`` the longest expected wait, in seconds, that anyone is asked to bear.
+    ``seats`` is how many exchanges run at once, ``patience`` the longest expected wait, in seconds, that anyone is
+    asked to bear, ``most_waiting`` how many may wait for a seat at the most. Until the first exchange has ended nothing
+    is known about waits, and twice as many as there are seats may.
     """
 
     def __init__(
         self, clock: Clock, *, seats: int = 256, most_waiting: int | None = None, patience: float = 1.0
     ) -> None:
         self.seats = seats
-        self.most_waiting = 2 * seats if most_waiting is None else most_waiting
+        self.most_waiting = max(2 * seats, _LINE) if most_waiting is None else most_waiting
         self.patience = patience
         self.seated = 0
         """Exchanges that run now."""
         self.shed = 0
         """Requests that were turned away so far."""
         self.service = 0.0
-        """The expected time of one exchange, in seconds, from those of late."""
+        """The expected time of one exchange, in seconds, from those of late; 0 before the first one."""
         self._clock = clock
+        self._passing = 0
         self._line: deque[asyncio.Future[None]] = deque()
 
     @property
     def waiting(self) -> int:
         """How many wait for a seat."""
         return len(self._line)
+
+    def full(self, ahead: int = 0) -> bool:
+        """Whether one who came now, behind ``ahead`` others on their way here, would not be seated in time.
+
+        In time means: within ``patience``, however long the deadline.
+        """
+        before = self.seated + len(self._line) + ahead - self.seats
+        if before < 0:
+            return False
+        most = self.most_waiting if self.service else min(self.most_waiting, 2 * self.seats)
+        return before >= most or self._wait(before) > self.patience
+
+    def _wait(self, before: int) -> float:
+        """Seconds until one is seated with so many before him in the line, as far as that can be known."""
+        return (before + 1) * self.service / self.seats
 
     def seat(self, deadline: float | None = None) -> Seat:
         """A seat, given back when its context is left. Entering raises `NoSeat` where there will be none in time.
@@ -65,18 +90,16 @@ class Desk:
         """Raise `NoSeat` if one who came now would not get a seat in time."""
         if self.seated < self.seats and not self._line:
             return
-        wait = (len(self._line) + 1) * self.service / self.seats
-        left = None if deadline is None else deadline - self._clock.monotonic()
-        late = left is not None and wait + self.service > left
-        if len(self._line) >= self.most_waiting or wait > self.patience or late:
+        late = deadline is not None and deadline < self._clock.monotonic() + self._wait(len(self._line)) + self.service
+        if late or self.full():
             self.shed += 1
             raise NoSeat
 
     async def sit(self, deadline: float | None) -> None:
         """Take a seat, waiting in line for it where that is short. Prefer `seat`, which gives it back."""
         self.check(deadline)
-        if self.seated < self.seats and not self._line:
-            self.seated += 1
+        if self.seated < self.seats and not self._line and self._passing < _AT_ONCE:
+            self._pass()
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(turn)
@@ -86,7 +109,7 @@ class Desk:
         except BaseException as error:
             if turn.done() and not turn.cancelled():
                 self._free()  # our turn came in the very moment we stopped waiting
-            else:
+            elif turn in self._line:
                 self._line.remove(turn)
             if isinstance(error, TimeoutError):
                 raise DeadlineExceeded("the deadline passed in the queue", mend="allow more time") from None
@@ -94,16 +117,30 @@ class Desk:
 
     def leave(self, seconds: float) -> None:
         """Give a seat back after ``seconds``; it goes to whoever waits longest."""
-        self.service += _RECENT * (seconds - self.service)
+        self.service += (_RECENT if self.service else 1.0) * (seconds - self.service)
         self._free()
 
     def _free(self) -> None:
         self.seated -= 1
-        while self._line and self.seated < self.seats:
+        self._call_in()
+
+    def _call_in(self) -> None:
+        while self._line and self.seated < self.seats and self._passing < _AT_ONCE:
             turn = self._line.popleft()
             if not turn.cancelled():
-                self.seated += 1
+                self._pass()
                 turn.set_result(None)
+
+    def _pass(self) -> None:
+        """One is seated. Who comes after the last one of this turn of the event loop waits for the next turn."""
+        self.seated += 1
+        if not self._passing:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._passing += 1
+
+    def _next_turn(self) -> None:
+        self._passing = 0
+        self._call_in()
 
 
 class Seat:

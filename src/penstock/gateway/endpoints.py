@@ -30,6 +30,7 @@ ENDPOINTS = (
     Endpoint("models", "GET"),
     Endpoint("health", "GET"),
     Endpoint("metrics", "GET"),
+    Endpoint("openapi.json", "GET"),
 )
 
 _PREFIXES = ("/v1/", "/", "/v1/v1/")

@@ -6,14 +6,14 @@ No server is here: the in-process transport of the official SDKs and the gateway
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from penstock.clock import Clock
 from penstock.engine import Engine
-from penstock.errors import BadInput, DeadlineExceeded, PenstockError, ProviderError
+from penstock.errors import BadInput, BrokenReply, DeadlineExceeded, PenstockError, ProviderError
 from penstock.flow import Done
 from penstock.gateway.endpoints import Endpoint, endpoint, family_of
 from penstock.gateway.names import Names
@@ -52,9 +52,27 @@ _NOT_FORWARDED = frozenset(
 )
 """Headers about one hop (RFC 9110, section 7.6.1), and keys."""
 
-_HOP = frozenset({"connection", "content-length", "content-encoding", "date", "keep-alive", "server", "set-cookie",
-                  "transfer-encoding", "request-id", "x-request-id", "x-should-retry"})  # fmt: skip
-"""Headers of an upstream's error that are not handed on: about its own connection, or said anew here."""
+_NOT_HANDED_ON = frozenset(
+    {
+        "access-control-allow-origin",
+        "alt-svc",
+        "clear-site-data",
+        "content-type",
+        "date",
+        "nel",
+        "report-to",
+        "request-id",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "x-request-id",
+        "x-should-retry",
+    }
+)
+"""Headers of an upstream's answer that are about its host, or said anew here. Those of the connection are gone."""
+
+_GRACE_SECONDS = 2.0
+"""How long an answer may come after the client said it would leave: its own clock rules, ours ends what it forgot."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -84,7 +102,7 @@ async def exchange(
     ``providers`` names the provider of each wire format.
     """
     headers = dict(request.headers)
-    path = request.path.partition("?")[0]
+    path, _, query = request.path.partition("?")
     at = endpoint(path)
     if at is None or not at.dialect or request.method != at.method:
         yield unknown(request.method, path, headers)
@@ -92,11 +110,11 @@ async def exchange(
     wire = dialect(at.dialect)
     try:
         wanted = terms(headers, engine.clock)
-        call = asked(engine, at, request.headers, request.body, Names(providers), wanted, scope)
+        call = asked(engine, at, request.headers, request.body, Names(providers), wanted, scope, query)
     except PenstockError as error:
         yield refused(error, wire)
         return
-    async with engine.ask(call) as ticket:
+    async with engine.ask(call, patience=wanted.patience) as ticket:
         yield await answer(ticket, wire, engine.clock, wanted.patience)
 
 
@@ -108,6 +126,7 @@ def asked(
     names: Names,
     wanted: Terms,
     scope: Scope,
+    query: str = "",
 ) -> Call:
     """The call that a request asks for. Raises `BadInput` when it asks for none."""
     everything = "all" in wanted.off
@@ -115,6 +134,7 @@ def asked(
         body,
         dialect=at.dialect,
         provider="",
+        query=query,
         headers=tuple(
             header
             for header in headers
@@ -125,13 +145,18 @@ def asked(
         scope=scope,
         off=wanted.off,
         fresh=wanted.fresh,
+        again=wanted.again,
     )
     provider, name = names.place(at, call.model)
     serving = engine.providers[provider]
-    deadline = wanted.deadline if call.stream else _earlier(wanted.deadline, wanted.patience)
+    deadline = wanted.deadline if call.stream else _earlier(wanted.deadline, _leaving(wanted.patience))
     return names.aliased(
         msgspec.structs.replace(call, provider=provider, origin=serving.origin, deadline=deadline), name
     )
+
+
+def _leaving(patience: float | None) -> float | None:
+    return None if patience is None else patience + _GRACE_SECONDS
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:
@@ -147,7 +172,7 @@ async def answer(ticket: Ticket, wire: Dialect, clock: Clock, patience: float | 
         if not ticket.call.stream:
             return await _whole(ticket, wire)
         try:
-            async with clock.deadline(patience):
+            async with clock.deadline(_leaving(patience)):
                 return await _streamed(ticket, wire)
         except TimeoutError:
             raise DeadlineExceeded("nothing came in the time the client waits", mend="allow more time") from None
@@ -163,34 +188,36 @@ async def answer(ticket: Ticket, wire: Dialect, clock: Clock, patience: float | 
 async def _whole(ticket: Ticket, wire: Dialect) -> Response:
     outcome = await ticket.outcome()
     done = outcome.done()
-    headers = {**_ids(ticket.id), **_receipt(done), "content-type": JSON}
+    headers = {**_handed_on(ticket.headers, ticket.id), **_receipt(done), "content-type": JSON}
     return Response(200, headers, wire.body(done.reply))
 
 
 async def _streamed(ticket: Ticket, wire: Dialect) -> Response:
     """Errors before the first event are answers of their own; after it they are an event that clients raise from."""
-    events = ticket.events()
-    first = await anext(events)
+    news = ticket.news()
+    first = await anext(news)
     headers = {
-        **_ids(ticket.id),
+        **_handed_on(ticket.headers, ticket.id),
         "x-penstock-source": ticket.source,
         "content-type": "text/event-stream",
         "cache-control": "no-cache",
         "x-accel-buffering": "no",
     }
-    return Response(200, headers, chunks=_relay(first, events, wire, shown=_usage_shown(ticket.call)))
+    return Response(200, headers, chunks=_relay(first, news, wire, shown=_usage_shown(ticket.call)))
 
 
-async def _relay(first: Delta, events: AsyncIterator[Delta], wire: Dialect, *, shown: bool) -> AsyncIterator[bytes]:
-    delta: Delta | None = first
+async def _relay(
+    first: Sequence[Delta], news: AsyncIterator[Sequence[Delta]], wire: Dialect, *, shown: bool
+) -> AsyncIterator[bytes]:
+    several: Sequence[Delta] | None = first
     try:
-        while delta is not None:
-            raw = delta.raw if shown else wire.hide_usage(delta.raw)
+        while several is not None:
+            raw = b"".join([delta.raw if shown else wire.hide_usage(delta.raw) or b"" for delta in several])
             if raw:
                 yield raw
-            delta = await anext(events, None)
+            several = await anext(news, None)
     except PenstockError as error:
-        yield wire.error_event(error)
+        yield (isinstance(error, BrokenReply) and error.event) or wire.error_event(error)
 
 
 def _usage_shown(call: Call) -> bool:
@@ -198,9 +225,21 @@ def _usage_shown(call: Call) -> bool:
     return "all" in call.off or mapping(call.body.get("stream_options")).get("include_usage") is True
 
 
-def _ids(id: str) -> dict[str, str]:
-    """Both official SDKs find the id: OpenAI's reads ``x-request-id``, Anthropic's ``request-id``."""
-    return {"x-penstock-id": id, "x-request-id": id, "request-id": id}
+def _handed_on(given: Mapping[str, str], id: str) -> dict[str, str]:
+    """The headers that an upstream said, as far as they are for the client, and the id of the call.
+
+    Both official SDKs find it: OpenAI's reads ``x-request-id``, Anthropic's ``request-id``. The upstream's own id,
+    which its support asks for, is in ``x-penstock-upstream-id``.
+    """
+    headers = {
+        name: value
+        for name, value in given.items()
+        if name not in _NOT_HANDED_ON and not name.startswith("x-penstock-")
+    }
+    theirs = given.get("request-id") or given.get("x-request-id")
+    if theirs:
+        headers["x-penstock-upstream-id"] = theirs
+    return {**headers, "x-penstock-id": id, "x-request-id": id, "request-id": id} if id else headers
 
 
 def _receipt(done: Done) -> dict[str, str]:
@@ -212,12 +251,10 @@ def _receipt(done: Done) -> dict[str, str]:
 
 def refused(error: PenstockError, wire: Dialect, id: str = "") -> Response:
     """The upstream's own words where it spoke this format, else ours in the same shape. Tries are spent: no retry."""
-    headers = {**(_ids(id) if id else {}), "content-type": JSON, "x-should-retry": "false"}
-    if isinstance(error, ProviderError):
-        headers |= {name: value for name, value in error.headers.items() if name not in _HOP}
-        if error.status >= 400 and error.body[:1] == b"{":
-            return Response(error.status, headers, error.body)
-        headers["content-type"] = JSON
+    given = error.headers if isinstance(error, ProviderError) else {}
+    headers = {**_handed_on(given, id), "content-type": JSON, "x-should-retry": "false"}
+    if isinstance(error, ProviderError) and error.status >= 400 and error.body[:1] == b"{":
+        return Response(error.status, headers, error.body)
     status, body = wire.refusal(error, request_id=id)
     return Response(status, headers, body)
 

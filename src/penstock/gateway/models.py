@@ -11,6 +11,7 @@ from penstock.clock import Clock
 from penstock.config import Settings
 from penstock.errors import KeyRefused, ProviderError, Rejected
 from penstock.providers.port import Fetcher
+from penstock.values import Credential
 from penstock.values.shape import mapping, objects, text
 
 __all__ = ["Models"]
@@ -38,7 +39,7 @@ class Models:
         headers: Iterable[tuple[str, str]],
         *,
         query: str = "",
-        credential: str = "",
+        credential: Credential | None = None,
         allowed: Callable[[str], bool] = lambda name: True,
     ) -> bytes:
         """All that may be asked, as JSON that clients of either family read.
@@ -57,7 +58,9 @@ class Models:
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
         return msgspec.json.encode({"object": "list", "has_more": False, **upstream, **ends, "data": data})
 
-    async def one(self, family: str, name: str, headers: Iterable[tuple[str, str]], *, credential: str = "") -> bytes:
+    async def one(
+        self, family: str, name: str, headers: Iterable[tuple[str, str]], *, credential: Credential | None = None
+    ) -> bytes:
         """One model as JSON. Raises the `ProviderError` of the upstream, `Rejected` when nobody knows it."""
         for model in self._named(family):
             if model["id"] == name:
@@ -65,7 +68,7 @@ class Models:
         return msgspec.json.encode(await self._fetch(family, f"models/{name}", headers, "", credential))
 
     async def _fetch(
-        self, family: str, path: str, headers: Iterable[tuple[str, str]], query: str, credential: str
+        self, family: str, path: str, headers: Iterable[tuple[str, str]], query: str, credential: Credential | None
     ) -> dict[str, Any]:
         fetcher = self._fetchers.get(self._providers.get(family, ""))
         if fetcher is None:

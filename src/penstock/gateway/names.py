@@ -14,6 +14,9 @@ __all__ = ["Names"]
 _REMEMBERED = 1024
 """Names whose meaning is remembered: they come from outside, and must not grow without end."""
 
+_LONGEST = 1000
+"""Characters of a name; no model's is longer. Prices, gates and limits remember thousands of names as well."""
+
 
 class Names:
     """The models behind one gateway.
@@ -31,6 +34,9 @@ class Names:
         """The provider and its own name for ``model``. Raises `BadInput` when none is served at this endpoint."""
         meant = self._meant.get((at.dialect, model))
         if meant is None:
+            if len(model) > _LONGEST:
+                hint = "GET /v1/models lists what there is"
+                raise BadInput(f"the name of the model is longer than {_LONGEST} characters", mend=hint)
             meant = self._place(at, model)
             if len(self._meant) >= _REMEMBERED:
                 self._meant.clear()

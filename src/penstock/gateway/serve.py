@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -135,7 +136,9 @@ def serve(
         from penstock.gateway.workers import supervise
 
         counters = Shared(workers)
-        return supervise(workers, lambda worker, up: _run(settings, sock, seats, up, drain, counters, worker), ready)
+        return supervise(
+            workers, lambda worker, up: _run(settings, sock, seats, up, drain, counters, worker), ready, sock.close
+        )
     _run(settings, sock, seats, ready, drain)
     return 0
 
@@ -155,6 +158,7 @@ def _run(
         runtime = await build(msgspec.structs.replace(settings, max_concurrency=seats), shared=True)
         try:
             async with application(runtime, seats=seats, counters=counters, worker=worker) as app:
+                _settle_in()
                 server = Server(app, ready=ready, drain=drain)
                 server.stop_on_signals()
                 await server.serve([sock])
@@ -163,3 +167,13 @@ def _run(
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main())
+
+
+def _settle_in() -> None:
+    """Take what is there now out of the garbage collector's sight, and let it look less often.
+
+    A collection stops the world: at its usual pace it took a fifth of the time under load, and seconds of it at once.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)

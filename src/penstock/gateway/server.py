@@ -14,62 +14,20 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from penstock.errors import BadInput
+from penstock.gateway.protocol import GatewayProtocol
 
 __all__ = ["DRAIN_SECONDS", "Server", "address", "bind", "is_loopback", "loop_factory"]
 
 DRAIN_SECONDS = 30
 """How long a stopping server lets the exchanges under way go on."""
 
-HEAD_BYTES = 64 << 10
-"""The most bytes of a request line and its headers."""
-
-HEAD_SECONDS = 30.0
-"""How long a new connection may take until its first request line and headers are there."""
-
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than the pools of the usual clients, so that they close first."""
 
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-
-
-class _Protocol(HttpToolsProtocol):
-    """The parser with a limit on the size of a head, and on how long the first one takes."""
-
-    _in_head = True
-    _head = 0
-    _first: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._first = self.loop.call_later(HEAD_SECONDS, transport.close)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head = True, -1
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        if self._first is not None:
-            self._first.cancel()
-            self._first = None
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head:
-            # The chunk that a head begins in may hold the body before it as well: it is not counted.
-            self._head = 0 if self._head < 0 else self._head + len(data)
-            if self._head > HEAD_BYTES and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._first is not None:
-            self._first.cancel()
-        super().connection_lost(exc)
+_LISTENERS = 16
+"""How many connections are accepted in one turn of uvloop's loop."""
 
 
 class Server(uvicorn.Server):
@@ -78,7 +36,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: Any, *, ready: Callable[[], None] = lambda: None, drain: int = DRAIN_SECONDS) -> None:
         config = uvicorn.Config(
             app,
-            http=_Protocol,
+            http=GatewayProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -95,8 +53,13 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`."""
-        await super().startup(sockets)
+        await super().startup([copy for each in sockets or () for copy in _listeners(each)])
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`. What is broken off at the end says so, and is booked, before anything is closed."""
+        await super().shutdown(sockets)
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -149,6 +112,15 @@ def address(sock: socket.socket) -> str:
     """The base URL of a server that listens there."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listeners(sock: socket.socket) -> list[socket.socket]:
+    """What to listen with on a bound socket. uvloop accepts one connection for each of these in one turn of its loop.
+
+    With a single one a gateway whose turns are long, because it is busy, lets those who connect wait for seconds.
+    """
+    several = type(asyncio.get_running_loop()).__module__.startswith("uvloop")
+    return [sock.dup() for _ in range(_LISTENERS)] if several else [sock]
 
 
 def is_loopback(host: str) -> bool:

@@ -30,6 +30,8 @@ class Terms(msgspec.Struct, frozen=True):
     """When the answer stops being wanted: seconds on the monotonic clock."""
     patience: float | None = None
     """When the client stops waiting for the answer to begin: seconds on the monotonic clock."""
+    again: bool = False
+    """It is the client's own retry."""
     scope: str = ""
     """The tenant that it names; empty when it names none."""
 
@@ -37,18 +39,20 @@ class Terms(msgspec.Struct, frozen=True):
 def terms(headers: Mapping[str, str], clock: Clock) -> Terms:
     """The terms that request headers set; their names are in lower case. Raises `BadInput` for what cannot be read.
 
-    The official SDKs say in ``x-stainless-read-timeout`` how many seconds of silence they bear.
+    The official SDKs for Python say in ``x-stainless-read-timeout`` how many seconds of silence they bear, Anthropic's
+    for Node says ``x-stainless-timeout``; all count their retries.
     """
     off = headers.get("x-penstock-off", "")
     budget = headers.get("x-penstock-budget")
     by = headers.get("x-penstock-by")
-    bears = headers.get("x-stainless-read-timeout")
+    bears = headers.get("x-stainless-read-timeout") or headers.get("x-stainless-timeout")
     return Terms(
         off=frozenset(filter(None, map(str.strip, off.split(",")))) if off else frozenset(),
         fresh="no-cache" in headers.get("cache-control", ""),
         budget=None if budget is None else _budget(budget),
         deadline=None if by is None else _deadline(by, clock),
         patience=None if bears is None else _patience(bears, clock),
+        again=headers.get("x-stainless-retry-count", "0") != "0",
         scope=_scope(headers.get("x-penstock-scope", "")),
     )
 

@@ -18,7 +18,12 @@ _QUICK = 1.0
 """Seconds of life below which the death of a worker says that the next one would die as well."""
 
 
-def supervise(workers: int, run: Callable[[int, Callable[[], None]], None], ready: Callable[[], None]) -> int:
+def supervise(
+    workers: int,
+    run: Callable[[int, Callable[[], None]], None],
+    ready: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
+) -> int:
     """Fork ``workers`` processes that each ``run(number, up)``, until SIGTERM or SIGINT; the exit code.
 
     ``ready`` is called when all have said that they are up. Signals are handed on; a worker that dies is replaced, one
@@ -26,12 +31,13 @@ def supervise(workers: int, run: Callable[[int, Callable[[], None]], None], read
     """
     if not hasattr(os, "fork"):
         raise BadInput("--workers needs an operating system that can fork", mend="use one worker")
-    return _Supervisor(run).watch(workers, ready)
+    return _Supervisor(run, stopping).watch(workers, ready)
 
 
 class _Supervisor:
-    def __init__(self, run: Callable[[int, Callable[[], None]], None]) -> None:
+    def __init__(self, run: Callable[[int, Callable[[], None]], None], stopping: Callable[[], None]) -> None:
         self._run = run
+        self._told = stopping
         self._stopping = False
         self._failed = False
         self._born: dict[int, tuple[int, float]] = {}
@@ -112,5 +118,6 @@ class _Supervisor:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+        self._told()
         for process in self._born:
             os.kill(process, signal.SIGTERM)

@@ -40,7 +40,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         if self.unpriced and self.unpriced == self.calls:
-            return f"unpriced: {self.calls} call{'s' * (self.calls > 1)} of a model whose price is not known"
+            return f"unpriced: {self.calls} call{'s' * (self.calls > 1)} whose price is not known"
         text = f"asked {self.asked} = spent {self.spent} + saved {Money(self.asked - self.spent)}"
         if self.unpriced:
             text += f" (and {self.unpriced} unpriced)"

@@ -157,7 +157,7 @@ def _nano(model: str, key: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
             raise InvalidOperation
         amount = Decimal(repr(value) if isinstance(value, float) else value) * NANO
-    except InvalidOperation:
+    except ArithmeticError:
         raise ConfigError(f'prices."{model}".{key} is {value!r}: not an amount', mend=mend) from None
     if not amount.is_finite() or amount < 0:
         raise ConfigError(f'prices."{model}".{key} is {value!r}: not an amount from 0 up', mend=mend)

@@ -171,17 +171,26 @@ _BEYOND = ("web_search_options", "mcp_servers", "inference_geo", "prediction")
 
 def unbounded(call: Call, rates: Rates | None) -> str:
     """The first thing that is billed beyond the tokens of this call; empty when there is none."""
-    tools = call.body.get("tools")
-    for tool in tools if is_array(tools) else ():
-        kind = tool.get("type") if is_object(tool) else None
-        if isinstance(kind, str) and not _OWN_TOOLS.fullmatch(kind):
-            return kind
+    if hosted := _hosted(call.body.get("tools")):
+        return hosted
     if _searches(call.model):
         return "web_search"
     for field in _BEYOND:
         if call.body.get(field):
             return field
     return _apart(call, rates.apart) if rates and rates.apart else ""
+
+
+def _hosted(tools: Any) -> str:
+    """The first tool that may be hosted. A namespace is the tools in it; a search for tools may be the caller's own."""
+    for tool in tools if is_array(tools) else ():
+        kind = tool.get("type") if is_object(tool) else None
+        if kind == "namespace":
+            kind = _hosted(tool.get("tools"))
+        own = kind == "tool_search" and tool.get("execution") == "client"
+        if isinstance(kind, str) and kind and not own and not _OWN_TOOLS.fullmatch(kind):
+            return kind
+    return ""
 
 
 def _apart(call: Call, apart: tuple[str, ...]) -> str:

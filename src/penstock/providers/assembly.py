@@ -44,12 +44,23 @@ class Assembly(ABC):
                 raise
         return deltas
 
+    @property
+    def over(self) -> bool:
+        """Whether all is said: the terminal event came, or a fault. What comes after it is of no interest."""
+        return self._fault is not None or self._ended
+
+    def last(self) -> list[Delta]:
+        """The terminal event, ended, of a body that is over and lacks only its last empty line."""
+        if self.over or (event := self._splitter.flush()) is None:
+            return []
+        added = self._close(event)
+        return [Delta(event.raw.rstrip(b"\r\n") + b"\n\n", added)] if self._ended else []
+
     def end(self) -> Reply:
         """The whole reply. An answer whose last event lacks only its empty line is whole."""
+        self.last()
         if self._fault is not None:
             raise self._fault
-        if not self._ended and (last := self._splitter.flush()) is not None:
-            self._close(last)
         if not self._ended:
             raise self._cut()
         return self._reply(self._raw)
@@ -87,11 +98,12 @@ class Assembly(ABC):
     def _reply(self, raw: bytes) -> Reply:
         """The reply of a stream that has ended."""
 
-    def _close(self, last: Event) -> None:
+    def _close(self, last: Event) -> str:
         try:
-            self._read(last)
+            return self._read(last)
         except BrokenReply as fault:
             self._fault = fault if _object(last.data) else self._cut()
+            self._fault.event = b""  # it is not whole
             raise self._fault from None
 
     def _cut(self) -> BrokenReply:

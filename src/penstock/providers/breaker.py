@@ -1,12 +1,14 @@
 """A circuit breaker: an upstream that fails every time is left alone for a moment, and asked by one call, not by all.
 
-After M. Nygard, "Release It!" (2007), chapter 5.2. It stands around a provider, outside its retries.
+After M. Nygard, "Release It!" (2007), chapter 5.2. It stands around a provider and its retries, and has a say before
+each of them: a retry that was due while the upstream is left alone is not made.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
 from penstock.clock import Clock
 from penstock.errors import Overloaded, ProviderError, Unreachable
@@ -19,10 +21,11 @@ __all__ = ["Breaker"]
 class Breaker:
     """A `penstock.providers.port.Provider` that stops asking another one while that one fails.
 
-    It opens after ``failures`` in a row, none more than ``window`` seconds after the one before it: no connection, or a
-    status of 5xx. While it is open each call gets the last error at once. After ``rest`` seconds one call is let
-    through: if that is answered the breaker closes, else it rests again. Refusals (4xx, 429 among them) and callers
-    that leave say nothing about the upstream's health.
+    It opens after ``failures`` calls in a row, none more than ``window`` seconds after the one before it: their tries
+    were spent, and the last one ended without a connection or in a status of 5xx. While it is open each call gets the
+    last error at once, but for one every ``rest`` seconds, which may try once: as soon as one of these is answered the
+    breaker closes. A slow answer holds up nobody: the next one may try before it has come. Refusals (4xx, 429 among
+    them) and callers that leave say nothing about the upstream's health.
     """
 
     def __init__(
@@ -39,7 +42,6 @@ class Breaker:
         self._last = float("-inf")
         self._error: ProviderError | None = None
         self._again = 0.0
-        self._probing = False
 
     @property
     def name(self) -> str:
@@ -72,45 +74,82 @@ class Breaker:
 
     def send(self, call: Call, billed: Billed = ignore, slot: Slot = anywhere) -> AbstractAsyncContextManager[Answer]:
         """One exchange. Raises what the provider raises, or the last error while the upstream is left alone."""
-        return self._probe(call, billed, slot) if self._error is not None else self._observe(call, billed, slot)
+        return _Exchange(self, self._provider, call, billed, slot)
 
-    @asynccontextmanager
-    async def _observe(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
-        begun = False
-        try:
-            async with self._provider.send(call, billed, slot) as answer:
-                begun = True
-                self._failed, self._error = 0, None
-                yield answer
-        except ProviderError as error:
-            if not begun:
-                self._note(error)
-            raise
-
-    @asynccontextmanager
-    async def _probe(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
+    def refusal(self) -> ProviderError | None:
+        """What keeps a try from going out now: the last error while the upstream is left alone. None: it may."""
         error = self._error
-        if error is not None and (self._probing or self._clock.monotonic() < self._again):
-            raise _again(error, self.name)
-        self._probing = True
-        try:
-            async with self._observe(call, billed, slot) as answer:
-                self._probing = False
-                yield answer
-        finally:
-            self._probing = False
+        if error is None:
+            return None
+        now = self._clock.monotonic()
+        if now < self._again:
+            return _again(error, self.name)
+        self._again = now + self._rest
+        return None
 
-    def _note(self, error: ProviderError) -> None:
+    def well(self) -> None:
+        """The upstream has answered."""
+        self._failed, self._error = 0, None
+
+    def failed(self, error: ProviderError) -> None:
+        """A call has failed."""
         if error.status < 500 and not isinstance(error, Unreachable):
-            self._failed, self._error = 0, None  # it refuses, so it is well
-            return
+            return self.well()  # it refuses, so it is well
         now = self._clock.monotonic()
         self._failed = self._failed + 1 if now - self._last <= self._window else 1
         self._last = now
-        if self._probing or (self._error is None and self._failed >= self._most):
-            self.opened += self._error is None
+        if self._error is not None:
+            self._error = error
+        elif self._failed >= self._most:
+            self.opened += 1
             self._error = error
             self._again = now + self._rest
+        return None
+
+
+class _Exchange(AbstractAsyncContextManager[Answer]):
+    """One call and its tries. A provider tells of each try twice: before it goes out, and when it has failed."""
+
+    def __init__(self, breaker: Breaker, provider: Provider, call: Call, billed: Billed, slot: Slot) -> None:
+        self._breaker = breaker
+        self._provider = provider
+        self._call = call
+        self._billed = billed
+        self._slot = slot
+        self._may = False
+        self._out = False
+        self._kept: ProviderError | None = None
+        self._inner: AbstractAsyncContextManager[Answer]
+
+    async def __aenter__(self) -> Answer:
+        self._ask_leave()
+        self._may = self._breaker.open
+        try:
+            self._inner = self._provider.send(self._call, self._told, self._slot)
+            answer = await self._inner.__aenter__()
+        except ProviderError as error:
+            if error is not self._kept:
+                self._breaker.failed(error)
+            raise
+        self._breaker.well()
+        return answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._inner.__aexit__(kind, error, trace)
+
+    def _told(self, billed: bool) -> None:
+        self._out = not self._out
+        if self._out and not self._may:
+            self._ask_leave()
+        self._may = False
+        self._billed(billed)
+
+    def _ask_leave(self) -> None:
+        self._kept = self._breaker.refusal()
+        if self._kept is not None:
+            raise self._kept
 
 
 def _again(error: ProviderError, name: str) -> ProviderError:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import aiohttp
 
 from penstock.clock import Clock
 from penstock.errors import BrokenReply, DeadlineExceeded, ProviderError, Unreachable
 
-__all__ = ["ERROR_BYTES", "HOP", "Chunks", "Connections", "bounded", "lost", "lower", "unreachable"]
+__all__ = ["ERROR_BYTES", "HOP", "Chunks", "Connections", "bounded", "lost", "lower", "spare", "unreachable"]
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0
 """The longest silence inside an exchange: as long as the official SDKs wait."""
 ERROR_BYTES = 1 << 20
 """How much of an error's body is read."""
+
+_END_SECONDS = 0.1
+"""How long the end of a body may take after the terminal event of the stream in it."""
 
 _NO_RETRY = {"x-should-retry": "false"}
 HOP = frozenset(
@@ -88,6 +94,16 @@ class Chunks:
         if not chunk:
             raise StopAsyncIteration
         return chunk
+
+
+async def spare(response: aiohttp.ClientResponse) -> None:
+    """Take in the end of a body of which nothing more is wanted, if it comes soon: then its connection can be kept."""
+    if response.content.at_eof():
+        return
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        async with asyncio.timeout(_END_SECONDS):
+            while not response.content.at_eof():
+                await response.content.readany()
 
 
 async def bounded(response: aiohttp.ClientResponse) -> bytes:

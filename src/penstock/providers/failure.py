@@ -87,14 +87,19 @@ def failure(answered: int, headers: Mapping[str, str], body: bytes, *, key_varia
     return kind(message, status=answered, body=body, headers=dict(headers), mend=mend)
 
 
-def broken(error: Any, raw: bytes) -> BrokenReply:
-    """The error for an error object where an answer should be: inside a stream, or under a status of success."""
+def broken(error: Any, raw: bytes, *, event: bytes = b"") -> BrokenReply:
+    """The error for an error object where an answer should be: inside a stream, or under a status of success.
+
+    ``event`` holds the bytes of the event that said so, where clients raise from it.
+    """
     complaint = _of_value(error)
     kind = f" ({complaint.kind})" if complaint.kind else ""
     message = f"the upstream broke off with an error{kind}: {complaint.message or 'it gave no reason'}"
     status = complaint.status or _STATUS_OF_KIND.get(complaint.kind, 0)
     mend = "try again later" if status == 429 or status >= 500 else ""
-    return BrokenReply(message, status=status, body=raw, mend=mend)
+    found = BrokenReply(message, status=status, body=raw, mend=mend)
+    found.event = event
+    return found
 
 
 def status_of(error: PenstockError) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from penstock.errors import PenstockError, ProviderError
 from penstock.providers.failure import code_of, failure, status_of
 from penstock.providers.shape import Json, encode
-from penstock.values import Call
+from penstock.values import Call, Credential
 
 __all__ = ["VERSION", "AnthropicFamily", "OpenAIFamily"]
 
@@ -55,10 +55,14 @@ class OpenAIFamily:
         """An error of ours as the last event of a stream that cannot go on."""
         return b"data: " + encode(self.complaint(error)) + b"\n\n"
 
-    def headers(self, key: str) -> dict[str, str]:
+    def headers(self, credential: Credential | None) -> dict[str, str]:
         """The request headers; without a key none that would carry it, as local servers want it."""
         fixed = {"content-type": "application/json"}
-        return {"authorization": f"Bearer {key}", **fixed} if key else fixed
+        if credential is None:
+            return fixed
+        if credential.header == "api-key":  # as Azure wants it
+            return {"api-key": credential.key, **fixed}
+        return {"authorization": f"Bearer {credential.key}", **fixed}
 
     def ask_usage(self, call: Call) -> bytes:
         """The body as it is: usage comes unasked."""
@@ -87,10 +91,14 @@ class AnthropicFamily:
         """An error of ours as the last event of a stream that cannot go on."""
         return b"event: error\ndata: " + encode(_anthropic(error, _in_stream(error))) + b"\n\n"
 
-    def headers(self, key: str) -> dict[str, str]:
-        """The request headers; without a key none that would carry it."""
+    def headers(self, credential: Credential | None) -> dict[str, str]:
+        """The request headers; without a key none that would carry it. A token of OAuth is a bearer's."""
         fixed = {"anthropic-version": VERSION, "content-type": "application/json"}
-        return {"x-api-key": key, **fixed} if key else fixed
+        if credential is None:
+            return fixed
+        if credential.header == "authorization":
+            return {"authorization": f"Bearer {credential.key}", **fixed}
+        return {"x-api-key": credential.key, **fixed}
 
     def ask_usage(self, call: Call) -> bytes:
         """The body as it is: usage comes unasked."""

@@ -12,7 +12,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import aiohttp
 from yarl import URL
@@ -37,6 +37,7 @@ from penstock.providers.connections import (
     bounded,
     lost,
     lower,
+    spare,
     unreachable,
 )
 from penstock.providers.dialects import dialect as dialect_of
@@ -44,7 +45,7 @@ from penstock.providers.dialects import serving
 from penstock.providers.gate import Gates
 from penstock.providers.port import Answer, Billed, Dialect, Fetched, Slot, anywhere, ignore
 from penstock.providers.retry import GiveUp, RetryBudget, RetryPolicy
-from penstock.values import Call
+from penstock.values import Call, Credential
 
 __all__ = ["ERROR_BYTES", "FETCHED_BYTES", "Connections", "HttpProvider"]
 
@@ -71,6 +72,7 @@ class _Request(NamedTuple):
     wire: Dialect
     url: URL
     headers: Mapping[str, str]
+    credential: Credential | None
     body: bytes | None = None
 
 
@@ -102,7 +104,7 @@ class HttpProvider:
         self._base_url = base_url.strip().rstrip("/")
         self._url = endpoint(base_url, dialect.family, dialect.path)
         self._endpoints = {dialect.name: _Endpoint(dialect, self._url)}
-        self._key = key.strip()
+        self._own_key = Credential(key.strip()) if key.strip() else None
         self._key_env = key_env
         self._proxy = proxy_for(self._url)
         self._own = Connections() if connections is None else None
@@ -112,7 +114,7 @@ class HttpProvider:
         self._policy = policy or RetryPolicy()
         self._budget = RetryBudget(self._policy.budget)
         self._jitter = jitter
-        if any(not letter.isprintable() or letter.isspace() for letter in self._key):
+        if any(not letter.isprintable() or letter.isspace() for letter in key.strip()):
             raise ConfigError(f"the key of {name} holds a space or line break", mend=f"check {key_env or 'api_key'}")
 
     @property
@@ -154,7 +156,7 @@ class HttpProvider:
         *,
         query: str = "",
         headers: Iterable[tuple[str, str]] = (),
-        credential: str = "",
+        credential: Credential | None = None,
         deadline: float | None = None,
     ) -> Fetched:
         """What lies at ``path`` beside the endpoints, asked for once: ``models``. The key goes the way of all keys.
@@ -164,11 +166,10 @@ class HttpProvider:
         """
         if not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise BadInput(f"{path!r} is no path beside the endpoints", mend="write it like models/NAME")
-        key = credential or self._key
-        url = endpoint(self._base_url, self._wire.family, path)
-        url = url.extend_query(parse_qsl(query, keep_blank_values=True))
-        asked = _Request("GET", self._wire, url, self._headers(headers, key, self._wire))
-        response = await self._ask(asked, key, deadline)
+        credential = credential or self._own_key
+        url = _asking(endpoint(self._base_url, self._wire.family, path), query)
+        asked = _Request("GET", self._wire, url, self._headers(headers, credential, self._wire), credential)
+        response = await self._ask(asked, deadline)
         parts: list[bytes] = []
         size = 0
         try:
@@ -183,9 +184,10 @@ class HttpProvider:
 
     @asynccontextmanager
     async def _exchange(self, call: Call, billed: Billed, slot: Slot) -> AsyncGenerator[Answer]:
-        key = call.credential or self._key
+        credential = call.credential or self._own_key
         wire, url = self._endpoint(call.dialect)
-        asked = _Request("POST", wire, url, self._headers(call.headers, key, wire), wire.ask_usage(call))
+        headers = self._headers(call.headers, credential, wire)
+        asked = _Request("POST", wire, _asking(url, call.query), headers, credential, wire.ask_usage(call))
         gate = self._gates.of(self._name, call.model)
         self._budget.deposit()
         was_lost = False
@@ -193,7 +195,7 @@ class HttpProvider:
             async with slot(), gate.slot(call.deadline):
                 billed(True)
                 try:
-                    response = await self._ask(asked, key, call.deadline)
+                    response = await self._ask(asked, call.deadline)
                 except ProviderError as error:
                     was_lost = was_lost or lost(error)
                     billed(was_lost)
@@ -204,6 +206,7 @@ class HttpProvider:
                     gate.accepted()
                     try:
                         yield Answer(Chunks(response, self._clock, call.deadline, self._name), lower(response))
+                        await spare(response)
                     finally:
                         response.close()  # gives an exchange that was read to its end back to the pool
                     return
@@ -233,13 +236,15 @@ class HttpProvider:
             known = self._endpoints[name] = _Endpoint(wire, endpoint(self._base_url, wire.family, wire.path))
         return known
 
-    def _headers(self, given: Iterable[tuple[str, str]], key: str, wire: Dialect) -> dict[str, str]:
+    def _headers(
+        self, given: Iterable[tuple[str, str]], credential: Credential | None, wire: Dialect
+    ) -> dict[str, str]:
         """What the client sent and may be passed on, over what the protocol asks for; the key comes from us alone."""
-        if not key and self._url.scheme == "https" and not is_private(self._url.host or ""):
+        if credential is None and self._url.scheme == "https" and not is_private(self._url.host or ""):
             hint = f"set {self._key_env}" if self._key_env else "give an api_key"
             raise KeyRefused(f"{self._name} needs a key and has none", mend=hint)
         headers = {"content-type": "application/json", "user-agent": "penstock"}
-        headers |= {name.lower(): value for name, value in wire.headers(key).items()}
+        headers |= {name.lower(): value for name, value in wire.headers(credential).items()}
         passed: set[str] = set()
         for name, value in given:
             if name in _REQUEST_OUT or name.startswith("x-penstock-"):
@@ -248,7 +253,7 @@ class HttpProvider:
             passed.add(name)
         return headers
 
-    async def _ask(self, asked: _Request, key: str, deadline: float | None) -> aiohttp.ClientResponse:
+    async def _ask(self, asked: _Request, deadline: float | None) -> aiohttp.ClientResponse:
         """One try: a response whose status is a success. Raises the typed error of any other end."""
         limit = self._clock.deadline(deadline)
         try:
@@ -261,7 +266,7 @@ class HttpProvider:
                     allow_redirects=False,
                     proxy=self._proxy,
                 )
-                error = await self._refusal(response, key, asked.wire)
+                error = await self._refusal(response, asked)
         except aiohttp.ClientError as gone:
             raise unreachable(gone, self._name, self._base_url) from gone
         except TimeoutError as late:
@@ -274,7 +279,7 @@ class HttpProvider:
             raise error
         return response
 
-    async def _refusal(self, response: aiohttp.ClientResponse, key: str, wire: Dialect) -> ProviderError | None:
+    async def _refusal(self, response: aiohttp.ClientResponse, asked: _Request) -> ProviderError | None:
         """The typed error of a response that is no success, its connection given back; None for a success."""
         status, headers = response.status, response.headers
         if 200 <= status < 300 and not headers.get("content-type", "").lower().startswith("text/html"):
@@ -283,8 +288,8 @@ class HttpProvider:
             body = await bounded(response)
         finally:
             response.close()
-        if key:  # some upstreams repeat the key that they refuse
-            body = body.replace(key.encode(), b"[key]")
+        if asked.credential:  # some upstreams repeat the key that they refuse
+            body = body.replace(asked.credential.key.encode(), b"[key]")
         told = lower(response)
         if 200 <= status < 300:
             return BrokenReply(
@@ -295,8 +300,21 @@ class HttpProvider:
             there = f"{self._name} redirects to {told.get('location', 'nowhere')[:200]}"
             hint = "redirects are not followed, so that the key stays where it belongs; correct base_url"
             return Rejected(there, status=status, body=body, headers=told, mend=hint)
-        error = wire.error(status, told, body)
+        error = asked.wire.error(status, told, body)
         if status != 401:
             return error
-        hint = f"check {self._key_env or 'its api_key'}" if key == self._key else "check the key that you send"
+        hint = (
+            f"check {self._key_env or 'its api_key'}"
+            if asked.credential == self._own_key
+            else "check the key that you send"
+        )
         return type(error)(error.message, status=status, body=body, headers=told, mend=hint)
+
+
+def _asking(url: URL, query: str) -> URL:
+    """The address with a client's query, as it stands. What the configured one says already, no client says anew."""
+    if not query or not query.isascii() or not query.isprintable():
+        return url
+    said = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in url.query]
+    joined = "&".join([*filter(None, [url.raw_query_string]), *said])
+    return URL(f"{url.with_query(None)}?{joined}", encoded=True) if said else url

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from penstock.errors import PenstockError, ProviderError
-from penstock.values import Call, Delta, Reply, Usage
+from penstock.values import Call, Credential, Delta, Reply, Usage
 
 __all__ = ["Answer", "Assembler", "Billed", "Dialect", "Fetched", "Fetcher", "Provider", "Slot", "anywhere", "ignore"]
 
@@ -102,7 +102,7 @@ class Fetcher(Protocol):
         *,
         query: str = "",
         headers: Iterable[tuple[str, str]] = (),
-        credential: str = "",
+        credential: Credential | None = None,
         deadline: float | None = None,
     ) -> Fetched:
         """What lies at ``path`` beside its endpoints: ``models``, ``models/gpt-5``.
@@ -117,6 +117,15 @@ class Assembler(Protocol):
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The events completed by this chunk. Raises `BrokenReply` on an error event, or on what is no event."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether all is said, well or not: its terminal event has come, or an error."""
+        ...
+
+    def last(self) -> list[Delta]:
+        """What the end of the body completes: a terminal event that lacks its empty line. Raises as ``feed`` does."""
         ...
 
     def end(self) -> Reply:
@@ -204,6 +213,9 @@ class Dialect(Protocol):
         """A request body; ``messages`` are ``{"role": "user" | "assistant", "content": text}``."""
         ...
 
-    def headers(self, key: str) -> dict[str, str]:
-        """The request headers that carry the key and the protocol version."""
+    def headers(self, credential: Credential | None) -> dict[str, str]:
+        """The request headers that carry the key and the protocol version.
+
+        A key goes in the header that it came in, where this wire knows that one, else in the usual one.
+        """
         ...

@@ -39,11 +39,15 @@ def encode(value: Any) -> bytes:
         raise BrokenReply("the answer is nested too deep") from None
 
 
+_MOST = 1 << 40
+"""More tokens than any bill has: what an upstream reports beyond it counts as this, and can still be added up."""
+
+
 def count(value: Any) -> int | None:
     """A number of tokens, never negative; None when the value is not a number. Some servers write ``12.0``."""
     if value.__class__ is int:
-        return value if value > 0 else 0
-    return max(0, int(value)) if isinstance(value, float) else None
+        return min(value, _MOST) if value > 0 else 0
+    return max(0, int(min(value, _MOST))) if isinstance(value, float) else None
 
 
 def strings(value: Any, skip: frozenset[str] = frozenset()) -> Iterator[str]:

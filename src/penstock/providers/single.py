@@ -38,6 +38,7 @@ class Piece:
 
     usage: Usage | None = None
     text = ""
+    over = False
 
     def __init__(self, wire: Single) -> None:
         self._wire = wire
@@ -46,6 +47,10 @@ class Piece:
     def feed(self, chunk: bytes) -> list[Delta]:
         """Nothing is said before all is there."""
         self._chunks.append(chunk)
+        return []
+
+    def last(self) -> list[Delta]:
+        """Nor then: there are no events."""
         return []
 
     def end(self) -> Reply:

@@ -141,7 +141,11 @@ class SqliteHolds:
         await self.settle(hold_id, NOTHING)
 
     async def charge(self, path: tuple[str, ...], used: Amounts) -> list[Alert]:
-        """See `Holds`."""
+        """See `Holds`. Where no account is open nothing is booked, and no transaction is begun."""
+        if self._memory is None:
+            with contextlib.suppress(Unusable):
+                if not await self._database.read(lambda connection: _load(connection, above(path))):
+                    return []
         return await self._write(
             lambda connection: _book(connection, path, NOTHING, used), lambda memory: memory.charge(path, used)
         )
@@ -238,11 +242,10 @@ def _book(connection: sqlite3.Connection, path: tuple[str, ...], held: Amounts, 
 
 def _load(connection: sqlite3.Connection, paths: list[tuple[str, ...]]) -> list[Account]:
     """Those of the accounts that were opened, in the order asked for."""
-    found: list[Account] = []
-    for path in paths:
-        rows = connection.execute("SELECT account FROM accounts WHERE path = ?", (_encode(path),)).fetchall()
-        found += [_read(_account, blob) for (blob,) in rows]
-    return found
+    names = [_encode(path) for path in paths]
+    places = ", ".join("?" * len(names))
+    found = dict(connection.execute(f"SELECT path, account FROM accounts WHERE path IN ({places})", names).fetchall())
+    return [_read(_account, found[name]) for name in names if name in found]
 
 
 def _save(connection: sqlite3.Connection, accounts: Iterable[Account]) -> None:

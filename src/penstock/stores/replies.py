@@ -12,7 +12,7 @@ from penstock.values import Reply
 
 __all__ = ["MEMORY_BYTES", "MemoryReplies", "Replies", "Stored", "TieredReplies", "TimedReplies"]
 
-MEMORY_BYTES = 64 << 20
+MEMORY_BYTES = 16 << 20
 """What the replies in memory may take by default."""
 
 _ENTRY_BYTES = 900

@@ -1,6 +1,6 @@
 """The values everything else is made of: frozen, without input or output."""
 
-from penstock.values.call import Call, Edit, Reuse, Undo
+from penstock.values.call import Call, Credential, Edit, Reuse, Undo
 from penstock.values.identity import canonical, identity
 from penstock.values.money import NANO, Money, parse_money
 from penstock.values.reply import Delta, Reply
@@ -11,6 +11,7 @@ from penstock.values.usage import Usage
 __all__ = [
     "NANO",
     "Call",
+    "Credential",
     "Delta",
     "Edit",
     "Money",

@@ -17,13 +17,16 @@ from penstock.values.scope import Scope
 from penstock.values.segments import Path, Segment, segments
 from penstock.values.shape import entries, mapping
 
-__all__ = ["Call", "Edit", "Reuse", "Undo", "chat_limit"]
+__all__ = ["Call", "Credential", "Edit", "Reuse", "Undo", "chat_limit"]
 
 Reuse: TypeAlias = Literal["auto", "always", "off"]
 """Whether a stored reply may answer; ``auto``: only where the caller did not ask for variety."""
 
 
 _MAX_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+_MOST = 1 << 53
+"""A number of tokens or answers beyond this counts as this, so that what is computed from it can be written."""
 
 _SILENT = frozenset({"embeddings", "count_tokens"})
 """Wire formats of endpoints that generate no tokens."""
@@ -39,6 +42,17 @@ def chat_limit(model: str) -> str:
     """
     newer = model.rpartition("/")[2].startswith(("o1", "o3", "o4", "gpt-5", "gpt-6"))
     return "max_completion_tokens" if newer else "max_tokens"
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A key for an upstream, and the request header that a client sent it in; none: the usual one. Never stored."""
+
+    key: str
+    header: str = ""
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Credential({self.header})"
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -78,6 +92,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Where the provider is reached, so that two servers under one name never answer for each other."""
     raw: bytes
     body: Mapping[str, Any]
+    query: str = ""
+    """What followed the question mark in the path, such as ``beta=true``; it goes upstream."""
     headers: tuple[tuple[str, str], ...] = ()
     """Request headers that go upstream, names in lower case."""
     scope: Scope = Scope()
@@ -85,14 +101,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     reuse: Reuse = "auto"
     fresh: bool = False
     """Ask anew, and store the new answer over the old one."""
+    again: bool = False
+    """A client's own retry: it takes over what an earlier try of it has set off, if that is still under way."""
     off: frozenset[str] = frozenset()
     """Mechanisms to leave out; ``all`` leaves out every one."""
     deadline: float | None = None
     """When the answer stops being wanted: seconds on the engine's monotonic clock."""
-    credential: str = ""
-    """The client's own key, handed on to the upstream. Never stored, never shown."""
+    credential: Credential | None = None
+    """The client's own key, handed on to the upstream."""
     fitting: bool = False
     """The caller set no ``max_tokens`` of its own: what stands in the body may be fitted to a budget."""
+    tried: tuple[str, ...] = ()
+    """The providers that failed before this one was asked in their place."""
     charged_to: str = ""
     """The mechanism that this call is made for: what it costs is that mechanism's loss. Empty: the user asked."""
 
@@ -120,8 +140,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stream(self) -> bool:
-        """Whether the client wants events as they come."""
-        return self.body.get("stream") is True
+        """Whether the client wants events as they come. Where nothing is generated there are none to come."""
+        return self.body.get("stream") is True and self.dialect not in _SILENT
 
     @property
     def max_tokens(self) -> int | None:
@@ -134,7 +154,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             return 0
         given = (self.body.get(name) for name in _MAX_TOKENS)
         return max(
-            (limit for limit in given if isinstance(limit, int) and limit is not True and limit > 0), default=None
+            (min(limit, _MOST) for limit in given if isinstance(limit, int) and limit is not True and limit > 0),
+            default=None,
         )
 
     @property
@@ -154,7 +175,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def answers(self) -> int:
         """How many answers one request asks for (``n`` of chat completions)."""
         n = self.body.get("n")
-        return n if isinstance(n, int) and n > 1 else 1
+        return min(n, _MOST) if isinstance(n, int) and n > 1 else 1
 
     def allows(self, mechanism: str) -> bool:
         """Whether the caller left this mechanism on."""

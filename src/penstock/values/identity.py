@@ -17,7 +17,7 @@ __all__ = ["BODY_OUT", "CALL_IN", "CALL_OUT", "HEADERS_OUT", "VERSION", "canonic
 VERSION = 1
 """Part of every key. Raise it when the meaning of a key changes: old entries are then never found again."""
 
-CALL_IN = frozenset({"dialect", "provider", "origin", "body", "headers"})
+CALL_IN = frozenset({"dialect", "provider", "origin", "query", "body", "headers"})
 
 CALL_OUT = {
     "raw": "parsed into body; white space and key order do not change a call",
@@ -25,10 +25,12 @@ CALL_OUT = {
     "edits": "looked up before any edit is made, and already applied to body",
     "reuse": "decides whether to look, not what to find",
     "fresh": "decides whether to look, not what to find",
+    "again": "decides whether to take over a call in flight, not which",
     "off": "mechanisms never change what is asked",
     "deadline": "decides how long to wait",
     "credential": "decides who pays; the tenant keeps keys apart",
     "fitting": "decides what may be edited, and edits come later",
+    "tried": "known only after the key was looked up; such a reply is not stored",
     "charged_to": "decides who pays",
 }
 
@@ -42,29 +44,37 @@ HEADERS_OUT = frozenset(
         "accept",
         "accept-encoding",
         "accept-language",
+        "baggage",
         "connection",
         "content-encoding",
         "content-length",
         "content-type",
+        "b3",
         "host",
         "idempotency-key",
+        "priority",
+        "sentry-trace",
         "traceparent",
         "tracestate",
         "user-agent",
+        "x-client-request-id",
         "x-request-id",
     }
 )
-"""Headers about the transport or its tracing. ``x-stainless-*`` (the official SDKs' own telemetry) is out as well."""
+"""Headers about the transport or its tracing."""
+
+_PREFIXES_OUT = ("x-stainless-", "sec-fetch-", "x-b3-", "x-datadog-")
+"""How others of them begin: the official SDKs' own telemetry, what browsers and Node add, further tracing."""
 
 
 def canonical(call: Call) -> bytes:
     """The bytes whose equality is the equality of calls."""
     body = {field: value for field, value in call.body.items() if field not in BODY_OUT}
     headers = sorted(
-        (name, value) for name, value in call.headers if name not in HEADERS_OUT and not name.startswith("x-stainless-")
+        (name, value) for name, value in call.headers if name not in HEADERS_OUT and not name.startswith(_PREFIXES_OUT)
     )
     return msgspec.json.encode(
-        [VERSION, call.dialect, call.provider, call.origin, headers, body], order="deterministic"
+        [VERSION, call.dialect, call.provider, call.origin, call.query, headers, body], order="deterministic"
     )
 
 

@@ -12,7 +12,8 @@ __all__ = ["NANO", "Money", "parse_money"]
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""
 
-_AMOUNT = re.compile(r"\$?\s*(\d+(?:\.\d+)?|\.\d+)\s*(c|¢|\$|usd)?", re.IGNORECASE)
+_AMOUNT = re.compile(r"\$?\s*(\d{1,15}(?:\.\d+)?|\.\d+)\s*(c|¢|\$|usd)?", re.IGNORECASE)
+"""Fewer than a quadrillion of either unit: what is computed from it can still be written, and stored."""
 
 
 class Money(int):
@@ -38,7 +39,7 @@ class Money(int):
 def parse_money(text: str) -> Money:
     """The amount that a person wrote: ``"$2.00"``, ``"2"``, ``"5c"``, ``"0.25 USD"``.
 
-    Raises `BadInput` for anything else, a negative amount among it.
+    Raises `BadInput` for anything else, a negative amount among it, or one with more than 15 digits before its point.
 
     >>> int(parse_money("5c"))
     50000000

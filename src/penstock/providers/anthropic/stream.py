@@ -60,7 +60,7 @@ class MessageAssembler(Assembly):
             case "message_stop":
                 self._stopped = True
             case "error":
-                raise broken(body, event.data)
+                raise broken(body, event.data, event=event.raw if event.name else b"")
             case _:
                 pass
         return ""

@@ -88,9 +88,11 @@ class ChatAssembler(Assembly):
 
 
 def _refuse(chunk: Json, event: Event) -> None:
-    error = error_in(chunk) or (chunk if event.name == "error" else None)
+    error = error_in(chunk)
     if error:
-        raise broken(error, event.data)
+        raise broken(error, event.data, event=event.raw)
+    if event.name == "error":
+        raise broken(chunk, event.data)
 
 
 def visible(content: Any) -> str:

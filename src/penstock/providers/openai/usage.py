@@ -77,6 +77,7 @@ def ask_usage(call: Call) -> bytes:
 
 
 _NULL = re.compile(rb'"usage"\s*:\s*null\s*,\s*|,\s*"usage"\s*:\s*null')
+_AT_END = b',"usage":null}\n\n'
 
 
 def hide_usage(event: bytes) -> bytes | None:
@@ -90,6 +91,8 @@ def hide_usage(event: bytes) -> bytes | None:
     """
     if b'"usage"' not in event:
         return event
+    if event.endswith(_AT_END) and event.count(b'"usage"') == 1:  # as most servers write it: no need to read the rest
+        return event[: -len(_AT_END)] + b"}\n\n"
     chunk = _chunk(event)
     if "usage" not in chunk:
         return event

@@ -55,13 +55,13 @@ class ResponseAssembler(Assembly):
             added = text(body.get("delta"))
             self._said.append(added)
             return added
-        return self._close_with(kind, body, event.data) if kind in _LAST else ""
+        return self._close_with(kind, body, event) if kind in _LAST else ""
 
-    def _close_with(self, kind: str, body: Json, data: bytes) -> str:
+    def _close_with(self, kind: str, body: Json, event: Event) -> str:
         """Takes the whole response in; the text that no delta before it brought."""
         ended = kind.removeprefix("response.")
         self._response = mapping(body.get("response"))
-        checked(self._response, data, ended=ended)
+        checked(self._response, event.data, ended=ended, event=event.raw)
         if not self._response.get("output"):
             self._response = fold(self._raw)
         said, whole = "".join(self._said), spoken(self._response)
@@ -87,14 +87,14 @@ class ResponseAssembler(Assembly):
             yield text(body.get("delta"))
 
 
-def checked(response: Json, raw: bytes, *, ended: str = "") -> None:
+def checked(response: Json, raw: bytes, *, ended: str = "", event: bytes = b"") -> None:
     """Raises `BrokenReply` when this response failed, was cancelled, or is none.
 
-    ``ended`` is the word of the event that ends a stream, which may leave out the output: it was said item by item.
+    ``ended`` is the word of the ``event`` that ends a stream, which may leave out the output: it was said item by item.
     """
     status = text(response.get("status")) or ended
     if response.get("error") or status in {"failed", "cancelled"}:
-        raise broken(response.get("error") or {"message": f"the response was {status}"}, raw)
+        raise broken(response.get("error") or {"message": f"the response was {status}"}, raw, event=event)
     output = response.get("output")
     if not isinstance(output, list) and not (ended and response and output is None):
         raise BrokenReply("the answer is a response without output", body=raw)
