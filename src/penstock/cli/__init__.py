@@ -29,6 +29,8 @@ EXAMPLES = """examples:
   penstock ask "Where is the session token checked?" src/
   penstock ask "What failed last night?" logs/ --budget 5c --json
   penstock why c_0123456789abcdef
+  penstock run --budget 50c -- claude
+  penstock serve
 
 Without a key the embedded reader answers: it quotes the passages that match, and asks no model.
 OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment, or a penstock.toml, make a model answer."""
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(
             name,
             help=summary,
-            description=summary.capitalize() + ".",
+            description=f"{summary[0].upper()}{summary[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:

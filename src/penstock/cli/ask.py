@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("question", metavar="QUESTION")
     parser.add_argument("paths", metavar="PATH", nargs="*", help="files and folders to answer from")
-    parser.add_argument("--budget", metavar="AMOUNT", help='the most it may cost, such as 5c or "$2.00"')
+    parser.add_argument("--budget", metavar="AMOUNT", help="the most it may cost, such as 5c or '$2.00'")
     parser.add_argument("--scope", metavar="NAME", help="share the budget with all that name this scope")
     parser.add_argument("--model", metavar="NAME", help="small, large, or the provider's own name")
     parser.add_argument("--provider", metavar="NAME", help="a provider of penstock.toml, openai, anthropic or embedded")

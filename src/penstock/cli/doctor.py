@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from penstock import __version__
+from penstock.cli.clients import BYPASSES, KEYS, POINTERS
 from penstock.cli.run import print_json, say, shared
 from penstock.config import Settings, home, load
 from penstock.errors import ConfigError, PenstockError
@@ -35,7 +37,8 @@ Exits 1 when something does not work. Keys are looked for, never shown."""
 _RELEASED = 1_793_491_200.0
 """November 2026: a clock before that is wrong."""
 _SLOW_MS = 500.0
-_POINTERS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL")
+_USUAL = "http://127.0.0.1:8080"
+"""Where ``penstock serve`` listens when nothing else is said."""
 _TIMEOUT = 10.0
 
 
@@ -51,7 +54,9 @@ class Check(msgspec.Struct, frozen=True):
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--online", action="store_true", help="ask each provider for its models as well")
+    parser.add_argument(
+        "--online", action="store_true", help="ask for models as well: each provider, and whoever clients are led to"
+    )
     shared(parser)
 
 
@@ -172,10 +177,12 @@ def _providers(settings: Settings) -> Iterator[Check]:
 
 async def _asked(settings: Settings, *, online: bool) -> list[Check]:
     found = await _keys()
-    found += [await _pointed(name, os.environ[name]) for name in _POINTERS if os.environ.get(name)]
-    if not any(os.environ.get(name) for name in _POINTERS):
-        mend = "penstock serve tells what to export; or run one command: penstock run -- CMD"
-        found.append(Check("clients", "note", f"none of {', '.join(_POINTERS)} is set here", mend))
+    pointed = {name: os.environ[name] for name in POINTERS if os.environ.get(name)}
+    for name, address in pointed.items():
+        found.append(await _pointed(name, address, online=online))
+    if not pointed:
+        found.append(await _unpointed())
+    found += _past()
     return found + (await _online(settings) if online else [])
 
 
@@ -193,25 +200,84 @@ async def _keys() -> list[Check]:
     return [Check("keys", "ok", f"{count}: each request needs one" if count else "none: this machine alone is served")]
 
 
-async def _pointed(variable: str, address: str) -> Check:
+async def _unpointed() -> Check:
+    """No variable leads anywhere: where would one?"""
+    told = "no variable leads them to a gateway here"
+    try:
+        _, body = await _get(f"{_USUAL}/health")
+    except OSError:
+        body = b""
+    mend = "penstock serve tells what to export"
+    if _is_penstock(body):
+        mend = f"one serves at {_USUAL}: export OPENAI_BASE_URL={_USUAL}/v1 ANTHROPIC_BASE_URL={_USUAL}"
+    return Check("clients", "note", told, f"{mend}; or run one command: penstock run -- CMD")
+
+
+def _past() -> Iterator[Check]:
+    """What goes past a gateway though a variable leads there."""
+    for name in BYPASSES:
+        if os.environ.get(name):
+            yield Check(name, "note", "it is set, so Claude Code asks that cloud and no gateway", f"unset {name}")
+    if shutil.which("codex"):
+        yield Check(
+            "codex", "note", "it follows no variable", "penstock run -- codex; or a provider in its config.toml"
+        )
+
+
+async def _pointed(variable: str, address: str, *, online: bool) -> Check:
     """Whether clients that follow the variable come to a penstock that lets them in."""
+    family = variable.partition("_")[0].lower()
     root = address.rstrip("/").removesuffix("/v1")
-    told = f"{variable} leads to {_host(address)}"
+    told = f"it leads to {_host(address)}"
+    scheme, _, host = root.partition("://")
+    if not host or scheme not in {"http", "https"}:
+        return Check(variable, "fails", f"{told}, which is no address", f"write http:// before it: {_USUAL}")
     try:
         health, body = await _get(f"{root}/health")
     except OSError as error:
-        return Check(variable, "fails", f"{told}, where nobody answers ({error})", "start it: penstock serve")
-    if health != 200 or not {"status", "version", "in_flight"} <= _object(body).keys():
+        mend = "start it: penstock serve" if scheme == "http" else "a penstock is asked with http://, not https://"
+        return Check(variable, "fails", f"{told}, where nobody answers ({error})", mend)
+    if health != 200 or not _is_penstock(body):
         return Check(variable, "fails", f"{told}, which is no penstock", "set it to what penstock serve tells")
-    family = variable.partition("_")[0]
-    names = ("OPENAI_API_KEY",) if family == "OPENAI" else ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY")
-    named = next((name for name in names if os.environ.get(name)), "")
-    bearer = {"authorization": f"Bearer {os.environ[named]}"} if named else {}
-    allowed, _ = await _get(f"{root}/metrics", bearer)
-    if allowed != 200:
-        mend = f"set {named or names[0]} to a key of this gateway: penstock key add NAME"
-        return Check(variable, "fails", f"{told}, a penstock that answers {allowed} to this client", mend)
-    return Check(variable, "ok", f"{told}, a penstock that lets this client in")
+    return await _let_in(variable, family, root, told, online=online)
+
+
+async def _let_in(variable: str, family: str, root: str, told: str, *, online: bool) -> Check:
+    """Whether the penstock at ``root`` serves a client with the keys that are set here."""
+    names = KEYS[family]
+    named = next((name for name in reversed(names) if os.environ.get(name)), "")
+    shown = {"authorization": f"Bearer {os.environ[named]}"} if named else {}
+    version = {"anthropic-version": "2023-06-01"} if family == "anthropic" else {}
+    status, body = await _get(f"{root}/{'v1/models' if online else 'metrics'}", {**shown, **version})
+    if status != 200:
+        said = str(mapping(_object(body).get("error")).get("message") or "no word")
+        mend = f"set {named or names[0]} to a key that this gateway, or the provider behind it, knows"
+        return Check(variable, "fails", f"{told}, a penstock that answers {status} to this client: {said}", mend)
+    if not named:
+        mend = f"an SDK insists on one: export {names[0]}=penstock, or your own"
+        return Check(variable, "note", f"{told}, a penstock; no key is set for it", mend)
+    if _proxied(root):
+        return Check(variable, "note", f"{told}, and a proxy is set for it", "export NO_PROXY=127.0.0.1,localhost")
+    if not online:
+        return Check(variable, "ok", f"{told}, a penstock that lets this client in")
+    models = len(entries(_object(body).get("data")))
+    if not models:
+        mend = "describe a provider of that family in its penstock.toml"
+        return Check(variable, "fails", f"{told}, a penstock that lists no models of {family}", mend)
+    return Check(variable, "ok", f"{told}, a penstock that lets this client in and lists {models} models")
+
+
+def _is_penstock(health: bytes) -> bool:
+    return {"status", "version", "in_flight"} <= _object(health).keys()
+
+
+def _proxied(address: str) -> bool:
+    """Whether a client that follows the usual variables asks a proxy for this address."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(address)
+    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
 
 async def _get(address: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:

@@ -9,26 +9,36 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
+import msgspec
+
+from penstock.admission import Admission
+from penstock.cli.clients import BYPASSES, adapted, environment, program
 from penstock.cli.run import say
-from penstock.config import Settings, home, load
-from penstock.errors import BadInput
-from penstock.gateway.clients import PLACEHOLDER
+from penstock.config import BudgetSettings, Settings, home, load
+from penstock.errors import BadInput, BudgetExceeded
+from penstock.flow import Done, Refused
 from penstock.gateway.serve import reachable, serving
+from penstock.ledger import Account, Alert, Amounts, Limits, Never, Receipt
 from penstock.runtime import build
+from penstock.ticket import Outcome
+from penstock.values import Money, parse_money
 
-__all__ = ["arguments", "environment", "run"]
+__all__ = ["arguments", "run"]
 
 EXAMPLES = """examples:
   penstock run -- claude
-  penstock run -- aider --model gpt-5-mini
+  penstock run --budget 50c -- codex -c web_search=disabled
+  penstock run --budget '$2' -- aider --model gpt-5-mini
   penstock run -- python agent.py
 
-The command sees OPENAI_BASE_URL, OPENAI_API_BASE and ANTHROPIC_BASE_URL. The exit code is its own."""
+The command sees OPENAI_BASE_URL, ANTHROPIC_BASE_URL and their like; codex, which reads none, gets -c model_provider=...
+The exit code is its own. At its end a line tells what was asked, spent and saved."""
 
 _FORWARDED = [
     getattr(signal, name)
@@ -38,12 +48,17 @@ _FORWARDED = [
 _OF_THE_TERMINAL = {signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT)}
 """What a terminal sends to the command by itself, since it is in the same process group."""
 
-_KEYS = {"openai": ("OPENAI_API_KEY",), "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")}
+_RUN = "run"
+"""The account that all others of a command lie below."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
+    parser.usage = "penstock run [-h] [--budget AMOUNT] [--config FILE] -- CMD ..."
     parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--budget", metavar="AMOUNT", help="the most all its calls may cost together, such as 50c or '$2'"
+    )
     parser.add_argument("--config", metavar="FILE", help="read FILE instead of ./penstock.toml")
     parser.add_argument("words", metavar="-- CMD", nargs=argparse.REMAINDER, help="the command and its arguments")
     parser.set_defaults(json=False)
@@ -54,39 +69,119 @@ def run(options: argparse.Namespace) -> int:
     words: list[str] = options.words[1:] if options.words[:1] == ["--"] else options.words
     if not words:
         raise BadInput("no command is named", mend="write it behind two dashes: penstock run -- CMD")
-    return asyncio.run(_run(words, load(options.config)))
+    settings = load(options.config)
+    if options.budget is not None:
+        parse_money(options.budget)
+        budget = msgspec.structs.replace(settings.budget, money=options.budget)
+        settings = msgspec.structs.replace(settings, budget=budget)
+    return asyncio.run(_run(words, settings))
 
 
-def environment(address: str, given: Mapping[str, str], families: Collection[str]) -> dict[str, str]:
-    """The environment of a command whose model calls go to the gateway at ``address``.
+class _Accounts(Admission):
+    """The accounts of one command: those of all tenants lie below one, which has the limits."""
 
-    An SDK insists on a key: where the gateway serves a family of clients and they have none, a placeholder stands in.
-    Proxies are for hosts elsewhere.
+    async def open(self, path: tuple[str, ...], limits: Limits | None = None) -> Account:
+        """See `Admission`; the path of the command itself is empty."""
+        return await super().open((_RUN, *path), limits)
 
-    >>> environment("http://127.0.0.1:1", {}, ["openai"])["OPENAI_BASE_URL"]
-    'http://127.0.0.1:1/v1'
-    """
-    root = address.rstrip("/")
-    made = {**given, "OPENAI_BASE_URL": f"{root}/v1", "OPENAI_API_BASE": f"{root}/v1", "ANTHROPIC_BASE_URL": root}
-    for family, names in _KEYS.items():
-        if family in families and not any(given.get(name) for name in names):
-            made[names[0]] = PLACEHOLDER
-    for name in ("NO_PROXY", "no_proxy"):
-        made[name] = ",".join([*filter(None, [given.get(name)]), "127.0.0.1", "localhost"])
-    return made
+    async def drop(self, path: tuple[str, ...]) -> None:
+        """See `Admission`."""
+        await super().drop((_RUN, *path))
+
+    async def limits(self, path: tuple[str, ...]) -> Limits | None:
+        """See `Admission`."""
+        return await super().limits((_RUN, *path))
+
+    async def hold(self, path: tuple[str, ...], want: Amounts, floor: Amounts) -> str | Never:
+        """See `Admission`."""
+        return await super().hold((_RUN, *path), want, floor)
+
+    async def settle(self, path: tuple[str, ...], hold: str, used: Amounts) -> list[Alert]:
+        """See `Admission`."""
+        return await super().settle((_RUN, *path), hold, used)
+
+
+class _NoCommand(BadInput):
+    """There is none of that name."""
+
+    exit_code = 127
+
+
+class _NotRun(BadInput):
+    """It is there, and is not for running."""
+
+    exit_code = 126
+
+
+class _Tally:
+    """A sink: how the calls of the command ended."""
+
+    def __init__(self) -> None:
+        self.answered = self.refused = self.failed = 0
+
+    async def __call__(self, outcome: Outcome) -> None:
+        match outcome.state:
+            case Done():
+                self.answered += 1
+            case Refused(error=BudgetExceeded()):
+                self.refused += 1
+            case Refused():
+                self.failed += 1
+
+    def told(self, receipt: Receipt, limits: Limits) -> str:
+        """The last line: what the command asked, and what that cost."""
+        if not (self.answered or self.refused or self.failed):
+            bypass = next((name for name in BYPASSES if os.environ.get(name)), "")
+            mend = f"{bypass} is set" if bypass else "does it read OPENAI_BASE_URL or ANTHROPIC_BASE_URL?"
+            return f"{receipt}; the command asked no model through here ({mend})"
+        parts = [f"{receipt}; {self.answered} call{'s' * (self.answered != 1)} answered"]
+        if self.refused:
+            budget = "the budget" if limits.nano is None else f"the budget of {Money(limits.nano)}"
+            parts.append(f"{self.refused} did not fit {budget}")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
 
 
 async def _run(words: Sequence[str], settings: Settings) -> int:
     """The gateway and the command. It knows no virtual keys: who runs the command is its only client."""
-    runtime = await build(reachable(settings), shared=True)
+    tally, limits = _Tally(), settings.budget.limits()
+    free = msgspec.structs.replace(reachable(settings), budget=BudgetSettings())
+    runtime = await build(free, fit=True, sinks=[tally])
+    accounts = runtime.engine.admission = _Accounts(runtime.engine.admission.holds, runtime.engine.clock)
+    await accounts.open((), None if limits == Limits() else limits)
     try:
         async with serving(runtime, "127.0.0.1", 0, at=home() / "run") as address:
             families = {described.dialect for described in settings.providers.values()}
-            code = await _attached(words, environment(address, os.environ, families))
+            variables = environment(address, os.environ, families, program(words))
+            with _quiet():
+                code = await _attached(adapted(words, variables), variables)
     finally:
         await runtime.close()
-    say(f"penstock: {runtime.receipts.total('')}")
+    say(f"penstock: {tally.told(runtime.receipts.total(''), limits)}")
     return code
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Warnings are said when the terminal is free again, each once: until then it is the command's own."""
+    kept: dict[str, None] = {}
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: kept.setdefault(_line(record))  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for message in kept:
+            say(f"penstock: {message}")
+
+
+def _line(record: logging.LogRecord) -> str:
+    """What is logged, in one line."""
+    failure = record.exc_info[1] if record.exc_info else None
+    told = record.getMessage().strip()
+    return told if failure is None else f"{told}: {type(failure).__name__}: {failure}"
 
 
 async def _attached(words: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -94,11 +189,9 @@ async def _attached(words: Sequence[str], variables: Mapping[str, str]) -> int:
     try:
         child = await asyncio.create_subprocess_exec(*words, env=variables)
     except (FileNotFoundError, NotADirectoryError):
-        say(f"penstock: there is no command {words[0]!r}")
-        return 127
+        raise _NoCommand(f"there is no command {words[0]!r}") from None
     except (OSError, ValueError) as error:
-        say(f"penstock: {words[0]!r} cannot be run: {getattr(error, 'strerror', None) or error}")
-        return 126
+        raise _NotRun(f"{words[0]!r} cannot be run: {getattr(error, 'strerror', None) or error}") from None
     loop = asyncio.get_running_loop()
     for number in _FORWARDED:
         loop.add_signal_handler(number, _forward, child, number)

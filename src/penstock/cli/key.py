@@ -25,16 +25,16 @@ from penstock.values import Money
 __all__ = ["arguments", "run"]
 
 EXAMPLES = """examples:
-  penstock key add ci --budget "$5/day" --models "gpt-5-mini,claude-haiku*" --rpm 60
+  penstock key add ci --budget '$5/day' --models 'gpt-5-mini,claude-haiku*' --rpm 60
   penstock key add alice --scope team-a --expires 30d
-  penstock key scope team-a --budget "$50/month"
-  penstock key change ci --budget "$8/day" --rpm none
+  penstock key scope team-a --budget '$50/month'
+  penstock key change ci --budget '$8/day' --rpm none
   penstock key list --json
 
 A key is shown once, when it is made. As soon as there is one, the gateway serves nobody without."""
 
 _OPTIONS = (
-    ("--budget", "AMOUNT", 'the most it may spend, such as "$5/day", 5c/hour or "$20"'),
+    ("--budget", "AMOUNT", "the most it may spend, such as '$5/day', 5c/hour or '$20'"),
     ("--models", "PATTERNS", "the models it may ask, with * for any characters, parted by commas"),
     ("--rpm", "N", "requests a minute"),
     ("--tpm", "N", "tokens a minute, prompt and longest answer together"),
@@ -57,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             for option, value, text in _OPTIONS:
                 action.add_argument(option, metavar=value, help=text + ("; none: no limit" if name == "change" else ""))
         if name == "scope":
-            action.add_argument("--budget", metavar="AMOUNT", required=True, help='such as "$50/month"; none: no limit')
+            action.add_argument("--budget", metavar="AMOUNT", required=True, help="such as '$50/month'; none: no limit")
         shared(action)
 
 
@@ -136,7 +136,7 @@ async def _list(keys: Keys, options: argparse.Namespace) -> None:
     for told in scopes:
         sys.stdout.write(f"scope {told['scope']:<14} budget {told['budget']}\n")
     if not listed:
-        say('there are no keys: this machine alone is served (make one: penstock key add NAME --budget "$5/day")')
+        say("there are no keys: this machine alone is served (make one: penstock key add NAME --budget '$5/day')")
 
 
 _ACTIONS: dict[str, tuple[str, Callable[[Keys, argparse.Namespace], Awaitable[None]]]] = {

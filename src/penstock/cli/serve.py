@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from penstock.cli.run import say, shared
 from penstock.config import Settings, load
 from penstock.errors import BadInput
+from penstock.gateway.clients import PLACEHOLDER
 from penstock.gateway.serve import SEATS, check_host, reachable, serve
 from penstock.gateway.server import address, bind
 
@@ -65,10 +67,16 @@ def _tell(url: str, keyed: bool, settings: Settings, options: argparse.Namespace
         sys.stdout.flush()
         return
     say(f"penstock: serving at {url}")
-    if not keyed:
+    with_key = {name: each.key_env for name, each in settings.providers.items() if os.environ.get(each.key_env)}
+    for name, described in settings.providers.items():
+        key = f"the key in {with_key[name]}" if name in with_key else "the key that a client shows"
+        say(f"penstock: upstream {name}: {described.base_url}, with {key}")
+    if keyed:
+        say("penstock: each client needs a key of this gateway: penstock key list")
+    else:
         say("penstock: there are no keys, so this machine alone is served; penstock key add NAME makes one")
-    asked = ", ".join(f"{name} ({described.base_url})" for name, described in settings.providers.items())
-    say(f"penstock: upstreams: {asked or 'the embedded reader'}")
+    word = f" (one that insists on a key takes the word {PLACEHOLDER!r})" if with_key and not keyed else ""
+    say(f"penstock: in the shell of a client{word}:")
     for name, value in exports.items():
         sys.stdout.write(f"export {name}={value}\n")
     sys.stdout.flush()

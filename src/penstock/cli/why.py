@@ -46,6 +46,8 @@ async def _find(wanted: str | None) -> CallRecord:
         found = await records.get(wanted) if wanted else next(iter(await records.recent(1)), None)
     finally:
         await records.close()
+    if found is None and wanted is None:
+        raise BadInput(f"nothing has been recorded in {path.parent}", mend="ask something first")
     if found is None:
         raise BadInput(f"no call {wanted!r} is recorded", mend="the id stands below each answer; old calls are dropped")
     return found

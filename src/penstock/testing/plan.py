@@ -1,23 +1,22 @@
-"""What a scripted upstream answers: one value, and its bytes in the wire formats.
-
-Written apart from the codecs of `penstock.providers`, so that a mistake there is not mirrored here.
-"""
+"""What a scripted upstream is asked and what it answers, as values: `penstock.testing.answers` makes bytes of them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from penstock.values import Usage, segments
 
-__all__ = ["Plan", "Question", "ToolCall", "body", "error_body", "events", "quarter", "split"]
+__all__ = ["Count", "Plan", "Question", "ToolCall", "pieces", "quarter", "split"]
 
+Count: TypeAlias = Callable[[str], int]
+"""Counts the tokens of a text."""
 
-_PROMPT = ("tools", "system", "messages")
+_PROMPT = ("tools", "system", "instructions", "messages", "input")
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -79,6 +78,7 @@ class Question(msgspec.Struct, frozen=True):
     """What was asked, as far as an answer depends on it."""
 
     dialect: str
+    """One of `penstock.providers.dialects.NAMES`."""
     body: Mapping[str, Any]
     number: int = 0
     """How many came before it."""
@@ -89,9 +89,14 @@ class Question(msgspec.Struct, frozen=True):
         return str(self.body.get("model", ""))
 
     @property
+    def generates(self) -> bool:
+        """Whether a model writes the answer: embeddings and counts of tokens say nothing, and never stream."""
+        return self.dialect not in {"embeddings", "count_tokens"}
+
+    @property
     def stream(self) -> bool:
         """Whether events are wanted."""
-        return self.body.get("stream") is True
+        return self.generates and self.body.get("stream") is True
 
     @property
     def prompt(self) -> str:
@@ -109,13 +114,17 @@ class Question(msgspec.Struct, frozen=True):
         digest = hashlib.blake2b(prompt.encode(), digest_size=4).hexdigest()
         return f"echo {digest}: {prompt.rpartition(chr(10))[2][:80]}"
 
-    def usage(self, plan: Plan, count: Callable[[str], int], share: float = 1.0) -> Usage:
+    def usage(self, plan: Plan, count: Count, share: float = 1.0) -> Usage:
         """What the answer uses, or what a ``share`` of it does when the rest was never sent."""
+        if self.dialect == "count_tokens":
+            return Usage()
         if isinstance(plan.usage, Usage):
             used = plan.usage
         else:
             said = self.text(plan) + "".join(tool.arguments for tool in plan.tools)
             used = Usage(input=count(self.prompt), output=count(said), reasoning=count(plan.thinking))
+        if not self.generates:
+            share = 0.0
         if share >= 1:
             return used
         return msgspec.structs.replace(used, output=int(used.output * share), reasoning=int(used.reasoning * share))
@@ -130,184 +139,13 @@ def quarter(text: str) -> int:
     return -(-len(text) // 4)
 
 
-def body(question: Question, plan: Plan, count: Callable[[str], int] = quarter) -> bytes:
-    """The JSON body of an answer that does not stream."""
-    if plan.body is not None:
-        return plan.body
-    if plan.status != 200:
-        return error_body(question.dialect, plan.status, plan.text or "the script says so")
-    make = _openai_body if question.dialect == "openai" else _anthropic_body
-    return msgspec.json.encode(make(question, plan, count))
-
-
-def events(question: Question, plan: Plan, count: Callable[[str], int] = quarter) -> list[bytes]:
-    """The events of an answer that streams, the terminal one among them."""
-    if plan.body is not None:
-        return [plan.body]
-    openai = question.dialect == "openai"
-    whole = list((_openai_events if openai else _anthropic_events)(question, plan, count))
-    if plan.error_after_event is not None:
-        data = error_body(question.dialect, 529, "overloaded in mid-stream")
-        whole[plan.error_after_event :] = [(b"" if openai else b"event: error\n") + b"data: " + data + b"\n\n"]
-    return whole
-
-
-def error_body(dialect: str, status: int, message: str) -> bytes:
-    """An error as the upstream of this dialect words it."""
-    kinds = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
-    kinds |= {413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error"}
-    kind = kinds.get(status, "api_error" if status >= 500 else "invalid_request_error")
-    if dialect == "openai":
-        return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": None}})
-    return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": message}})
-
-
 def split(part: bytes, size: int) -> Iterator[bytes]:
     """The part in pieces of ``size`` bytes; whole when ``size`` is 0."""
     for start in range(0, len(part), size or len(part) or 1):
         yield part[start : start + (size or len(part))]
 
 
-def _pieces(text: str, size: int) -> Iterator[str]:
+def pieces(text: str, size: int) -> Iterator[str]:
+    """The text in pieces of ``size`` characters, as the events of a stream bring it."""
     for start in range(0, len(text), max(size, 1)):
         yield text[start : start + max(size, 1)]
-
-
-def _openai_usage(used: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": used.prompt,
-        "completion_tokens": used.completion,
-        "total_tokens": used.prompt + used.completion,
-        "prompt_tokens_details": {"cached_tokens": used.cache_read},
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning},
-    }
-
-
-def _openai_frame(question: Question, kind: str) -> dict[str, Any]:
-    number = f"chatcmpl-{question.number}"
-    return {"id": number, "object": kind, "created": 1_800_000_000, "model": question.model}
-
-
-def _openai_tool(tool: ToolCall) -> dict[str, Any]:
-    return {"id": tool.id, "type": "function", "function": {"name": tool.name, "arguments": tool.arguments}}
-
-
-def _openai_finish(plan: Plan) -> str:
-    return plan.finish or ("tool_calls" if plan.tools else "stop")
-
-
-def _openai_body(question: Question, plan: Plan, count: Callable[[str], int]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": question.text(plan) or None}
-    if plan.thinking:
-        message["reasoning_content"] = plan.thinking
-    if plan.tools:
-        message["tool_calls"] = [_openai_tool(tool) for tool in plan.tools]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _openai_finish(plan)}
-    answer = {**_openai_frame(question, "chat.completion"), "choices": [choice]}
-    if plan.usage is not None:
-        answer["usage"] = _openai_usage(question.usage(plan, count))
-    return answer
-
-
-def _openai_events(question: Question, plan: Plan, count: Callable[[str], int]) -> Iterator[bytes]:
-    frame = _openai_frame(question, "chat.completion.chunk")
-
-    def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return b"data: " + msgspec.json.encode({**frame, "choices": [choice]}) + b"\n\n"
-
-    yield event({"role": "assistant", "content": ""})
-    for piece in _pieces(plan.thinking, plan.piece):
-        yield event({"reasoning_content": piece})
-    for piece in _pieces(question.text(plan), plan.piece):
-        yield event({"content": piece})
-    for index, tool in enumerate(plan.tools):
-        yield event({"tool_calls": [{"index": index, **_openai_tool(msgspec.structs.replace(tool, arguments=""))}]})
-        for piece in _pieces(tool.arguments, plan.piece):
-            yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield event({}, _openai_finish(plan))
-    options = question.body.get("stream_options")
-    wanted = isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage")
-    if plan.usage is not None and wanted:
-        usage = _openai_usage(question.usage(plan, count))
-        yield b"data: " + msgspec.json.encode({**frame, "choices": [], "usage": usage}) + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
-def _anthropic_usage(used: Usage) -> dict[str, Any]:
-    return {
-        "input_tokens": used.input,
-        "cache_read_input_tokens": used.cache_read,
-        "cache_creation_input_tokens": used.cache_write_5m + used.cache_write_1h,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": used.cache_write_5m,
-            "ephemeral_1h_input_tokens": used.cache_write_1h,
-        },
-        "output_tokens": used.completion,
-    }
-
-
-def _anthropic_blocks(question: Question, plan: Plan) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = []
-    if plan.thinking:
-        blocks.append({"type": "thinking", "thinking": plan.thinking, "signature": "c2lnbmVk"})
-    if text := question.text(plan):
-        blocks.append({"type": "text", "text": text})
-    for tool in plan.tools:
-        arguments = msgspec.json.decode(tool.arguments)
-        blocks.append({"type": "tool_use", "id": tool.id, "name": tool.name, "input": arguments})
-    return blocks
-
-
-def _anthropic_body(question: Question, plan: Plan, count: Callable[[str], int]) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "id": f"msg_{question.number}",
-        "type": "message",
-        "role": "assistant",
-        "model": question.model,
-        "content": _anthropic_blocks(question, plan),
-        "stop_reason": plan.finish or ("tool_use" if plan.tools else "end_turn"),
-        "stop_sequence": None,
-    }
-    if plan.usage is not None:
-        answer["usage"] = _anthropic_usage(question.usage(plan, count))
-    return answer
-
-
-def _anthropic_events(question: Question, plan: Plan, count: Callable[[str], int]) -> Iterator[bytes]:
-    def event(kind: str, **fields: Any) -> bytes:
-        data = msgspec.json.encode({"type": kind, **fields})
-        return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
-
-    whole = _anthropic_body(question, plan, count)
-    usage: dict[str, Any] | None = whole.get("usage")
-    start: dict[str, Any] = {**whole, "content": [], "stop_reason": None}
-    yield event("message_start", message={**start, "usage": {**usage, "output_tokens": 1}} if usage else start)
-    for index, block in enumerate(whole["content"]):
-        opening, deltas = _anthropic_block(block, plan)
-        yield event("content_block_start", index=index, content_block=opening)
-        for delta in deltas:
-            yield event("content_block_delta", index=index, delta=delta)
-        yield event("content_block_stop", index=index)
-    delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    if usage:
-        yield event("message_delta", delta=delta, usage={"output_tokens": usage["output_tokens"]})
-    else:
-        yield event("message_delta", delta=delta)
-    yield event("message_stop")
-
-
-def _anthropic_block(block: dict[str, Any], plan: Plan) -> tuple[dict[str, Any], Iterator[dict[str, Any]]]:
-    """A content block as it opens, and the deltas that fill it."""
-    if block["type"] == "text":
-        return {**block, "text": ""}, ({"type": "text_delta", "text": p} for p in _pieces(block["text"], plan.piece))
-    if block["type"] == "thinking":
-        return {**block, "thinking": "", "signature": ""}, _thinking(block, plan)
-    arguments = _pieces(msgspec.json.encode(block["input"]).decode(), plan.piece)
-    return {**block, "input": {}}, ({"type": "input_json_delta", "partial_json": p} for p in arguments)
-
-
-def _thinking(block: dict[str, Any], plan: Plan) -> Iterator[dict[str, Any]]:
-    for piece in _pieces(block["thinking"], plan.piece):
-        yield {"type": "thinking_delta", "thinking": piece}
-    yield {"type": "signature_delta", "signature": block["signature"]}

@@ -14,7 +14,8 @@ from penstock.errors import BadInput, BrokenReply, ProviderError, Unreachable
 from penstock.providers.dialects import dialect as dialect_of
 from penstock.providers.dialects import serving
 from penstock.providers.port import Answer, Billed, Slot, anywhere, ignore
-from penstock.testing.plan import Plan, Question, body, events, quarter, split
+from penstock.testing.answers import body, events
+from penstock.testing.plan import Plan, Question, quarter, split
 from penstock.values import Call
 
 __all__ = ["Reaction", "ScriptedProvider"]
@@ -77,7 +78,7 @@ class ScriptedProvider:
 
     @property
     def dialects(self) -> Sequence[str]:
-        """Every wire format of the same family. Formats without plans of their own want scripts in bytes or JSON."""
+        """Every wire format of the same family."""
         return serving(dialect_of(self._dialect).family)
 
     @property

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.clock import Clock, SystemClock
+from penstock.testing.answers import body, events
 from penstock.testing.connection import Connection, Request
-from penstock.testing.plan import Plan, Question, body, events, quarter, split
+from penstock.testing.plan import Plan, Question, quarter, split
 from penstock.values import Usage
 
 __all__ = ["Exchange", "Script", "Upstream"]
@@ -43,10 +44,24 @@ class Exchange(msgspec.Struct, eq=False):
     usage: Usage | None = None
     bill: int = 0
     """Nano-dollars."""
+    query: str = ""
+    """What follows the question mark of the address."""
 
 
 Script: TypeAlias = str | Plan | Sequence[str | Plan] | Callable[[Exchange], str | Plan | None] | None
-"""Answers: one for all, one after the other, or made for each request; None echoes the prompt."""
+"""Answers: one for all, one after the other, or made for each request; None echoes the prompt.
+
+A count of tokens takes its status, headers, bytes and manners from a script for all or for each, and no turn in a list.
+"""
+
+_DIALECTS = {
+    "/chat/completions": "openai",
+    "/responses": "responses",
+    "/embeddings": "embeddings",
+    "/messages": "anthropic",
+    "/messages/count_tokens": "count_tokens",
+}
+"""The wire format that is spoken at a path, by how it ends."""
 
 
 class Upstream:
@@ -83,6 +98,8 @@ class Upstream:
         self.latency = latency
         self.exchanges: deque[Exchange] = deque(maxlen=keep)
         """The requests for an answer (not for models or token counts), oldest first."""
+        self.counts: deque[Exchange] = deque(maxlen=keep)
+        """The requests for a count of tokens, oldest first."""
         self.served = 0
         """How many requests of any kind came."""
         self.connections = 0
@@ -179,14 +196,15 @@ class Upstream:
     def _begin(self, request: Request) -> Exchange:
         """The record of a request."""
         self.served += 1
-        path = request.target.partition("?")[0]
+        path, _, query = request.target.partition("?")
         try:
             asked = msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
         except msgspec.DecodeError:
             asked = {}
-        dialect = "anthropic" if "/messages" in path or "anthropic-version" in request.headers else "openai"
+        usual = "anthropic" if "anthropic-version" in request.headers else "openai"
+        dialect = next((name for end, name in _DIALECTS.items() if path.endswith(end)), usual)
         question = Question(dialect, asked, self._asked)
-        return Exchange(self._asked, request.method, path, request.headers, request.body, question)
+        return Exchange(self._asked, request.method, path, request.headers, request.body, question, query=query)
 
     def _plan(self, exchange: Exchange) -> Plan:
         """What to answer: the script is asked for real questions only."""
@@ -196,14 +214,13 @@ class Upstream:
         if exchange.method == "GET" and exchange.path.endswith("/models"):
             models = [{"id": name, "object": "model", "type": "model", "display_name": name} for name in self._models]
             return Plan(body=msgspec.json.encode({"object": "list", "data": models, "has_more": False}))
-        if exchange.path.endswith("/messages/count_tokens"):
-            return Plan(body=msgspec.json.encode({"input_tokens": self._count(exchange.question.prompt)}))
-        if exchange.method != "POST" or not exchange.path.endswith(("/chat/completions", "/messages")):
+        if exchange.method != "POST" or not exchange.path.endswith(tuple(_DIALECTS)):
             return Plan(f"no such path: {exchange.method} {exchange.path}", status=404)
         if not exchange.question.body:
             return Plan("the body is not a JSON object", status=400)
-        self._asked += 1
-        self.exchanges.append(exchange)
+        counts = exchange.question.dialect == "count_tokens"
+        (self.counts if counts else self.exchanges).append(exchange)
+        self._asked += not counts
         plan = self._scripted(exchange)
         return plan if plan.latency else msgspec.structs.replace(plan, latency=self.latency)
 
@@ -212,6 +229,8 @@ class Upstream:
         if callable(reply):
             reply = reply(exchange)
         elif isinstance(reply, Sequence) and not isinstance(reply, str):
+            if exchange.question.dialect == "count_tokens":
+                return Plan()
             if exchange.number >= len(reply):
                 return Plan(f"the script has no answer number {exchange.number + 1}", status=400)
             reply = reply[exchange.number]
