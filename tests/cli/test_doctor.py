@@ -53,7 +53,7 @@ def test_it_reads_well_too(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "ok     python: Python 3." in done.stdout
-    assert "note   clients: none of OPENAI_BASE_URL" in done.stdout
+    assert "note   clients: no variable leads them to a gateway here  ->  " in done.stdout
     assert "  ->  " in done.stdout
 
 
@@ -153,11 +153,15 @@ def test_whether_a_client_really_goes_through(monkeypatch: pytest.MonkeyPatch, h
     monkeypatch.setenv("PENSTOCK_OPENAI_BASE_URL", "")
 
     async def test(address: str, up: Upstream) -> None:
-        code, checks = await examine(OPENAI_BASE_URL=f"{address}/v1", ANTHROPIC_BASE_URL=address)
+        pointers = {"OPENAI_BASE_URL": f"{address}/v1", "ANTHROPIC_BASE_URL": address}
+        code, checks = await examine(**pointers, OPENAI_API_KEY="sk-mine", ANTHROPIC_AUTH_TOKEN="penstock")
         assert code == 0
         assert "a penstock that lets this client in" in checks["OPENAI_BASE_URL"]["told"]
         assert checks["ANTHROPIC_BASE_URL"]["state"] == "ok"
         assert up.served == 0
+        code, checks = await examine(**pointers, ANTHROPIC_API_URL=address)
+        assert (code, checks["OPENAI_BASE_URL"]["state"], checks["ANTHROPIC_API_URL"]["state"]) == (0, "note", "note")
+        assert "export OPENAI_API_KEY=penstock" in checks["OPENAI_BASE_URL"]["mend"]
 
         made = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "penstock", "key", "add", "ci", stdout=asyncio.subprocess.PIPE
@@ -166,7 +170,7 @@ def test_whether_a_client_really_goes_through(monkeypatch: pytest.MonkeyPatch, h
         await asyncio.sleep(0.6)  # a running gateway looks at its keys twice a second
         code, checks = await examine(OPENAI_BASE_URL=f"{address}/v1", OPENAI_API_KEY="sk-mine")
         assert code == 1
-        assert "answers 401 to this client" in checks["OPENAI_BASE_URL"]["told"]
+        assert "answers 401 to this client: this is not a key" in checks["OPENAI_BASE_URL"]["told"]
         assert "set OPENAI_API_KEY" in checks["OPENAI_BASE_URL"]["mend"]
         code, checks = await examine(OPENAI_BASE_URL=f"{address}/v1", OPENAI_API_KEY=key)
         assert (code, checks["OPENAI_BASE_URL"]["state"]) == (0, "ok")
@@ -184,6 +188,68 @@ def test_whatever_else_answers_is_no_penstock(monkeypatch: pytest.MonkeyPatch) -
         assert "is no penstock" in checks["OPENAI_BASE_URL"]["told"]
         assert "nobody answers" in checks["ANTHROPIC_BASE_URL"]["told"]
         assert checks["ANTHROPIC_BASE_URL"]["mend"] == "start it: penstock serve"
+
+    with_gateway(test)
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "mend"),
+    [
+        ("127.0.0.1:8080/v1", "which is no address", "write http:// before it"),
+        ("https://{}/v1", "where nobody answers", "asked with http://, not https://"),
+        ("http://{}/api/v1", "which is no penstock", "what penstock serve tells"),
+    ],
+)
+def test_an_address_that_is_wrong_is_told_how_to_mend(
+    monkeypatch: pytest.MonkeyPatch, address: str, told: str, mend: str
+) -> None:
+    monkeypatch.setenv("PENSTOCK_OPENAI_BASE_URL", "")
+
+    async def test(url: str, up: Upstream) -> None:
+        code, checks = await examine(OPENAI_BASE_URL=address.format(url.removeprefix("http://")))
+        assert (code, checks["OPENAI_BASE_URL"]["state"]) == (1, "fails")
+        assert told in checks["OPENAI_BASE_URL"]["told"]
+        assert mend in checks["OPENAI_BASE_URL"]["mend"]
+
+    with_gateway(test)
+
+
+def test_a_proxy_between_client_and_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_OPENAI_BASE_URL", "")
+
+    async def test(address: str, up: Upstream) -> None:
+        variables = {"OPENAI_BASE_URL": address, "OPENAI_API_KEY": "penstock", "http_proxy": "http://127.0.0.1:9"}
+        _, checks = await examine(**variables, NO_PROXY="example.com", no_proxy="example.com")
+        assert checks["OPENAI_BASE_URL"]["mend"] == "export NO_PROXY=127.0.0.1,localhost"
+        _, checks = await examine(**variables, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+        assert checks["OPENAI_BASE_URL"]["state"] == "ok"
+
+    with_gateway(test)
+
+
+def test_what_goes_past_a_gateway_is_named(doctor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "CLAUDE_CODE_USE_VERTEX" not in doctor()
+    (tmp_path / "codex").write_text("#!/bin/sh\n")
+    (tmp_path / "codex").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("CLAUDE_CODE_USE_VERTEX", "1")
+    checks = doctor()
+    assert checks["CLAUDE_CODE_USE_VERTEX"]["mend"] == "unset CLAUDE_CODE_USE_VERTEX"
+    assert "penstock run -- codex" in checks["codex"]["mend"]
+
+
+def test_online_the_whole_way_is_gone_with_the_clients_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_OPENAI_BASE_URL", "")
+
+    async def test(address: str, up: Upstream) -> None:
+        pointer = {"OPENAI_BASE_URL": f"{address}/v1"}
+        _, checks = await examine("--online", **pointer, OPENAI_API_KEY="sk-mine")
+        assert "lets this client in and lists" in checks["OPENAI_BASE_URL"]["told"]
+        assert up.served
+        anthropic = {"ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "penstock"}
+        code, checks = await examine("--online", **anthropic)
+        assert (code, checks["ANTHROPIC_BASE_URL"]["state"]) == (1, "fails")
+        assert "lists no models of anthropic" in checks["ANTHROPIC_BASE_URL"]["told"]
 
     with_gateway(test)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from penstock.cli.exec import environment
+from penstock.cli.clients import POINTERS, adapted, environment
 from penstock.gateway.clients import PLACEHOLDER
 from penstock.testing import Plan, Upstream
 from penstock.values import Usage
@@ -37,6 +38,20 @@ import anthropic
 client = anthropic.Anthropic()
 messages = [{"role": "user", "content": "When?"}]
 print(client.messages.create(model="claude-haiku-4-5", max_tokens=50, messages=messages).content[0].text)
+"""
+KEYS_OF_MANY = """
+import json, os, sys, urllib.error, urllib.request
+asked = {"model": "gpt-5-mini", "max_tokens": 10000, "messages": [{"role": "user", "content": "When?"}]}
+for key in sys.argv[1:]:
+    headers = {"content-type": "application/json", "authorization": "Bearer " + key}
+    address = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, json.dumps(asked).encode(), headers)) as answer:
+            print(answer.status)
+    except urllib.error.HTTPError as error:
+        print(error.code, json.load(error)["error"]["message"])
+        error.close()
+print("done", file=sys.stderr)
 """
 SHOW = "import json, os, sys; print(json.dumps(dict(os.environ)))"
 
@@ -130,6 +145,95 @@ def test_keys_that_are_set_stay_and_a_placeholder_stands_for_those_that_are_not(
     assert given == {"ANTHROPIC_AUTH_TOKEN": "mine", "X": "y"}
 
 
+def test_clients_that_read_other_variables_come_here_too_and_so_does_a_penstock_within() -> None:
+    given = {"ANTHROPIC_API_URL": "https://elsewhere.example", "PENSTOCK_OPENAI_BASE_URL": "http://127.0.0.1:8000/v1"}
+    made = environment("http://127.0.0.1:9", given, ())
+    assert {made[name].removesuffix("/v1") for name in POINTERS} == {"http://127.0.0.1:9"}
+    assert made["PENSTOCK_OPENAI_BASE_URL"] == "http://127.0.0.1:9"
+    assert "PENSTOCK_ANTHROPIC_BASE_URL" not in made
+
+
+def test_claude_code_is_given_a_token_since_it_asks_whether_it_may_use_a_key() -> None:
+    made = environment("http://127.0.0.1:9", {}, {"anthropic"}, "claude")
+    assert made["ANTHROPIC_AUTH_TOKEN"] == PLACEHOLDER
+    assert "ANTHROPIC_API_KEY" not in made
+    assert "ANTHROPIC_AUTH_TOKEN" not in environment("http://127.0.0.1:9", {"ANTHROPIC_API_KEY": "k"}, {"anthropic"})
+
+
+def test_codex_is_told_in_words_behind_which_its_own_come(tmp_path: Path) -> None:
+    codex = tmp_path / "codex"
+    codex.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    codex.chmod(0o755)
+    done = penstock_run("--", str(codex), "exec", "say hi", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *told, command, last = done.stdout.splitlines()
+    assert (command, last) == ("exec", "say hi")
+    assert told[::2] == ["-c", "-c"]
+    settings = tomllib.loads("\n".join(told[1::2]))
+    provider = settings["model_providers"][settings["model_provider"]]
+    assert provider["base_url"].startswith("http://127.0.0.1:")
+    assert provider["wire_api"] == "responses"
+    assert provider["requires_openai_auth"] is True
+
+
+@pytest.mark.parametrize(
+    ("variables", "login"),
+    [
+        ({}, "requires_openai_auth=true"),
+        ({"OPENAI_API_KEY": "k"}, 'env_key="OPENAI_API_KEY"'),
+        ({"OPENAI_API_KEY": "k", "CODEX_API_KEY": "c"}, 'env_key="CODEX_API_KEY"'),
+    ],
+)
+def test_codex_shows_the_key_of_its_environment_else_its_login(variables: dict[str, str], login: str) -> None:
+    *_, provider = adapted(["codex"], {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", **variables})
+    assert login in provider
+    assert adapted(["other", "exec"], variables) == ["other", "exec"]
+
+
+def test_one_budget_holds_for_all_that_a_command_asks_under_whatever_keys(tmp_path: Path) -> None:
+    """Each call costs 2 cents, and so it may: two fit into 5 cents, whoever asks. The next run begins anew."""
+    with upstream(Plan("At nine.", usage=Usage(input=10, output=10_000))) as up:
+        variables = {"PENSTOCK_OPENAI_BASE_URL": up.url}
+        for asked in ("one", "another"):
+            words = ("--budget", "5c", *python(KEYS_OF_MANY), *(f"{asked}{number}" for number in range(4)))
+            done = penstock_run(*words, cwd=tmp_path, **variables)
+            assert done.returncode == 0, done.stderr
+            answered, again, *refused = done.stdout.splitlines()
+            assert (answered, again) == ("200", "200")
+            assert all("402 the call may cost up to $0.0" in line and "budget 'run'" in line for line in refused)
+            first, *warned, last = done.stderr.splitlines()
+            assert first == "done"
+            assert [line for line in warned if "penstock: budget: $0.0400" in line] == warned
+            assert last.startswith(
+                "penstock: asked $0.0400 = spent $0.0400 + saved $0.00; 2 calls answered, 2 did not fit"
+            )
+        assert len(up.exchanges) == 4
+
+
+def test_the_configured_budget_is_that_of_a_run_and_another_one_is_in_its_place(tmp_path: Path) -> None:
+    with upstream(Plan("At nine.", usage=Usage(input=10, output=10_000))) as up:
+        (tmp_path / "penstock.toml").write_text('[budget]\nmoney = "1c"\n')
+        variables = {"PENSTOCK_OPENAI_BASE_URL": up.url}
+        done = penstock_run(*python(KEYS_OF_MANY), "one", cwd=tmp_path, **variables)
+        assert done.stdout.startswith("402")
+        assert "0 calls answered, 1 did not fit the budget of $0.0100" in done.stderr
+        done = penstock_run("--budget", "5c", *python(KEYS_OF_MANY), "one", cwd=tmp_path, **variables)
+        assert done.stdout == "200\n"
+
+
+def test_what_is_refused_upstream_is_told_apart(tmp_path: Path) -> None:
+    with upstream(Plan("no such key", status=401)) as up:
+        done = penstock_run(*python(KEYS_OF_MANY), "one", cwd=tmp_path, PENSTOCK_OPENAI_BASE_URL=up.url)
+    assert done.stdout == "401 no such key\n"
+    assert done.stderr.endswith("0 calls answered, 1 failed\n")
+
+
+def test_a_command_that_asks_nothing_here_is_told(tmp_path: Path) -> None:
+    assert "does it read OPENAI_BASE_URL or ANTHROPIC_BASE_URL?" in penstock_run("true", cwd=tmp_path).stderr
+    done = penstock_run("true", cwd=tmp_path, CLAUDE_CODE_USE_BEDROCK="1")
+    assert "asked no model through here (CLAUDE_CODE_USE_BEDROCK is set)" in done.stderr
+
+
 def test_the_terminal_is_the_commands_own(tmp_path: Path) -> None:
     code = "import sys; print(sys.stdin.read()); sys.stderr.write('oops\\n')"
     done = penstock_run(*python(code), cwd=tmp_path)
@@ -145,6 +249,7 @@ def test_the_terminal_is_the_commands_own(tmp_path: Path) -> None:
         (("--", "no-such-command-9"), 127, "there is no command 'no-such-command-9'"),
         (("--", "."), 126, "cannot be run"),
         (("--config", "no.toml", "--", "true"), 2, "no configuration file"),
+        (("--budget", "much", "--", "true"), 2, "'much' is not an amount of money"),
         (("--", "sh", "-c", "exit 42"), 42, "penstock: asked $0.00"),
         (("sh", "-c", "kill -9 $$"), 137, "penstock: asked $0.00"),
         (("--", "sh", "-c", 'exit "$#"', "x", "--config", "--json"), 2, "penstock: asked $0.00"),

@@ -97,7 +97,11 @@ def test_an_unknown_price_is_refused_under_a_money_budget_only() -> None:
     unheard = {"model": "unheard-of"}
     refused = walk(unheard).misses().shaped(MONEY).refused()
     assert isinstance(refused.error, Unpriced)
+    assert "[prices]" in str(refused.error)
     assert "allow_unpriced" in str(refused.error)
+    hosted = walk({"tools": [{"type": "web_search"}]}).misses().shaped(MONEY).refused()
+    assert "'web_search' is billed beyond the tokens of the call" in str(hosted.error)
+    assert "ask without it" in str(hosted.error)
     assert isinstance(walk(unheard).misses().shaped(Limits(calls=5)).state, Admit)
     assert isinstance(walk(unheard).misses().shaped(Limits(nano=1, allow_unpriced=True)).state, Admit)
     hosted = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}

@@ -1,4 +1,4 @@
-"""What the gateway bears, and what it turns away: sizes, depths, silences, budgets, deadlines, crowds."""
+"""What the gateway bears, and what it turns away: sizes, depths, silences, budgets, deadlines."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ import msgspec
 import pytest
 from gatehouse import CHAT, gatehouse
 
-from penstock.clock import SystemClock
-from penstock.errors import BadInput, DeadlineExceeded, Overloaded, Rejected
+from penstock.errors import BadInput, Rejected
 from penstock.gateway import body as bodies
-from penstock.gateway.desk import Desk, NoSeat
 from penstock.gateway.endpoints import ENDPOINTS
 from penstock.gateway.terms import Terms, terms
-from penstock.providers.breaker import Breaker
-from penstock.testing import FakeClock, Plan, ScriptedProvider, Upstream
-from penstock.values import Call
+from penstock.testing import FakeClock, Plan
 
 RAW = msgspec.json.encode(CHAT)
 
@@ -170,7 +166,7 @@ def test_a_budget_of_one_request() -> None:
             assert (await gate.post(CHAT, headers={"x-penstock-budget": "$0.000001"}))[0] == 200  # a reply is there
             assert (await gate.post(CHAT, headers={"x-penstock-budget": "much"}))[0] == 400
             admission: Any = gate.runtime.engine.admission
-            assert not [path for path in admission._limits if len(path) > 1]
+            assert not [path for path in admission._applying if len(path) > 1]
 
     asyncio.run(main())
 
@@ -236,165 +232,3 @@ def test_unpack_never_unpacks_more_than_it_may() -> None:
     with pytest.raises(Rejected):
         bodies.unpack(gzip.compress(bytes(2000)), "gzip", most=1999)
     assert bodies.unpack(gzip.compress(bytes(2000)), "gzip", most=2000) == bytes(2000)
-
-
-# The desk -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_desk_seats_queues_and_sheds() -> None:
-    async def main() -> None:
-        desk = Desk(SystemClock(), seats=2, most_waiting=3)
-        done = asyncio.Event()
-        order: list[int] = []
-
-        async def sit(number: int) -> None:
-            async with desk.seat():
-                order.append(number)
-                await done.wait()
-
-        tasks = [asyncio.create_task(sit(number)) for number in range(5)]
-        await asyncio.sleep(0)
-        assert (desk.seated, desk.waiting) == (2, 3)
-        with pytest.raises(NoSeat) as shed:
-            desk.check()
-        assert shed.value.headers == {"retry-after": "1"}
-        tasks[2].cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert desk.waiting == 2
-        done.set()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert order == [0, 1, 3, 4]
-        assert (desk.seated, desk.waiting, desk.shed) == (0, 0, 1)
-
-    asyncio.run(main())
-
-
-def test_the_desk_knows_who_would_be_late() -> None:
-    async def main() -> None:
-        clock = SystemClock()
-        desk = Desk(clock, seats=1, patience=10)
-        desk.service = 5.0
-        async with desk.seat():
-            desk.check(clock.monotonic() + 30)
-            with pytest.raises(NoSeat):
-                desk.check(clock.monotonic() + 8)
-            desk.service = 20.0
-            with pytest.raises(NoSeat):
-                desk.check()
-            desk.service = 0.0
-            with pytest.raises(DeadlineExceeded):
-                async with desk.seat(clock.monotonic() + 0.02):
-                    pass
-            assert desk.waiting == 0
-        desk.check(clock.monotonic() + 0.001)  # a free seat is a free seat
-        assert desk.seated == 0
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
-def test_a_crowd_is_told_to_come_back(path: str) -> None:
-    async def main() -> None:
-        async with gatehouse(Plan("Because.", latency=0.3), seats=4) as gate:
-            body = {**CHAT, "temperature": 1}
-            answers = await asyncio.gather(*(gate.post(body, path) for _ in range(40)))
-            turned = [(headers, said) for status, headers, said in answers if status == 503]
-            assert [status for status, _, _ in answers].count(200) == 12  # four seats, and eight that may wait
-            assert len(turned) == 28
-            headers, said = turned[0]
-            assert headers["retry-after"] == "1"
-            assert "x-should-retry" not in headers
-            kind = msgspec.json.decode(said)["error"]["type"]
-            assert kind == ("overloaded_error" if path == "/v1/messages" else "server_error")
-            _, _, metrics = await gate.get("/metrics")
-            assert b"penstock_shed_total 28" in metrics
-
-    asyncio.run(main())
-
-
-# The circuit breaker ------------------------------------------------------------------------------------------------
-
-
-def call() -> Call:
-    return Call.parse(RAW, dialect="openai", provider="p", origin="o")
-
-
-async def ask(breaker: Breaker) -> int:
-    async with breaker.send(call()) as answer:
-        return len([chunk async for chunk in answer.chunks])
-
-
-def test_the_breaker_opens_rests_probes_and_closes() -> None:
-    async def main() -> None:
-        clock = FakeClock()
-        well = False
-        asked = 0
-
-        def reply(_: Any) -> Plan:
-            nonlocal asked
-            asked += 1
-            return Plan("Because.") if well else Plan("overloaded", status=529)
-
-        breaker = Breaker(ScriptedProvider(reply, name="p"), clock, failures=3, rest=1.0)
-        for tries in (1, 2, 3, 3, 3):
-            with pytest.raises(Overloaded) as raised:
-                await ask(breaker)
-            assert (asked, raised.value.status) == (tries, 529)
-        assert breaker.open
-        assert "left alone" in str(raised.value)
-        await clock.advance(1.0)
-        for _ in range(3):
-            with pytest.raises(Overloaded):
-                await ask(breaker)
-        assert (asked, breaker.opened) == (4, 1)
-        await clock.advance(1.0)
-        well = True
-        assert await ask(breaker) == 1
-        assert not breaker.open
-        assert await ask(breaker) == 1
-
-    asyncio.run(main())
-
-
-def test_refusals_and_old_failures_do_not_open_it() -> None:
-    async def main() -> None:
-        clock = FakeClock()
-        statuses = [529, 529, 400, 529, 529, 429, 529, 529]
-        plans = [Plan("no", status=status) for status in statuses]
-        breaker = Breaker(ScriptedProvider(plans, name="p"), clock, failures=3)
-        for _ in statuses:
-            with pytest.raises((Overloaded, Rejected)):
-                await ask(breaker)
-        assert not breaker.open
-        slow = Breaker(ScriptedProvider([Plan(status=500)] * 5, name="p"), clock, failures=3, window=10)
-        for _ in range(5):
-            with pytest.raises(Overloaded):
-                await ask(slow)
-            await clock.advance(11)
-        assert not slow.open
-
-    asyncio.run(main())
-
-
-def test_one_probe_at_a_time() -> None:
-    async def main() -> None:
-        clock = SystemClock()
-        async with Upstream([Plan(status=500), Plan("Because.", latency=0.1), Plan("x")]) as up:
-            from penstock.providers.dialects import dialect
-            from penstock.providers.http import HttpProvider
-            from penstock.providers.retry import RetryPolicy
-
-            inner = HttpProvider("p", dialect("openai"), up.url, "k", policy=RetryPolicy(tries=1))  # type: ignore[arg-type]
-            breaker = Breaker(inner, clock, failures=1, rest=0.0)
-            with pytest.raises(Overloaded):
-                await ask(breaker)
-            probe = asyncio.create_task(ask(breaker))
-            await up.until(lambda: len(up.exchanges) == 2)
-            with pytest.raises(Overloaded):
-                await ask(breaker)
-            assert await probe >= 1
-            assert not breaker.open
-            await breaker.close()
-
-    asyncio.run(main())

@@ -56,8 +56,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": BELOW_FACES | {"_lazy", "gateway"},
 }
 # Modules that reach further than their room: the embedded reader reads the prompts that `context` renders, and
-# `GET /health` tells the version.
-FURTHER = {"penstock.providers.embedded": {"context", "relevance"}, "penstock.gateway.app": {""}}
+# `GET /health` tells the version. One benchmark looks into a gateway that runs beside its clients and upstream.
+FURTHER = {
+    "penstock.providers.embedded": {"context", "relevance"},
+    "penstock.gateway.app": {""},
+    "penstock.bench.disconnects": {"gateway"},
+    "penstock.bench.disconnects.stage": {"gateway", "testing"},
+    "penstock.bench.disconnects.visits": {"testing"},
+    "penstock.bench.hostile.described": {"gateway"},
+    "penstock.bench.hostile.parsers": {"gateway"},
+    "penstock.bench.hostile.suite": {"testing"},
+}
 
 BARE_DENIED = {
     "aiohttp", "anthropic", "asyncio", "genai_prices", "httpx", "httpx2", "openai", "pydantic", "rich", "rs_bpe", "ssl",

@@ -52,6 +52,6 @@ def test_unpriced_is_never_free() -> None:
     receipt = total([book(None), book(5)])
     assert receipt.unpriced == 1
     assert receipt.spent == 5
-    assert str(total([book(None), book(None)])) == "unpriced: 2 calls of a model whose price is not known"
+    assert str(total([book(None), book(None)])) == "unpriced: 2 calls whose price is not known"
     assert str(book(5)) == "asked $0.000000005 = spent $0.000000005 + saved $0.00"
     assert str(receipt) == "asked $0.000000005 = spent $0.000000005 + saved $0.00 (and 1 unpriced)"

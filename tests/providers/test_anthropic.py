@@ -9,7 +9,7 @@ from hypothesis import given
 
 from penstock.errors import BrokenReply
 from penstock.providers.anthropic import MAX_TOKENS, Anthropic, usage_of
-from penstock.values import Call, Usage
+from penstock.values import Call, Credential, Usage
 
 WIRE = Anthropic()
 START = {
@@ -325,8 +325,8 @@ def test_a_question_says_only_what_was_said_and_always_the_most_tokens() -> None
 
 def test_headers_carry_the_key_and_the_version() -> None:
     fixed = {"anthropic-version": "2023-06-01", "content-type": "application/json"}
-    assert WIRE.headers("k") == {"x-api-key": "k", **fixed}
-    assert WIRE.headers("") == fixed
+    assert WIRE.headers(Credential("k")) == {"x-api-key": "k", **fixed}
+    assert WIRE.headers(None) == fixed
     assert (WIRE.name, WIRE.path) == ("anthropic", "messages")
 
 

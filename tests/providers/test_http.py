@@ -16,7 +16,7 @@ from penstock.providers.dialects import dialect
 from penstock.providers.http import Connections, HttpProvider
 from penstock.providers.port import Provider
 from penstock.testing import Plan, Upstream
-from penstock.values import Call
+from penstock.values import Call, Credential
 
 QUESTION = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 
@@ -109,7 +109,7 @@ def test_the_clients_own_key_goes_before_ours() -> None:
     async def main() -> None:
         async with Upstream() as up, provider(up.url, key=" sk-ours\n") as to, provider(up.url, key="") as bare:
             await whole(to, ask())
-            await whole(to, ask(credential="sk-theirs"))
+            await whole(to, ask(credential=Credential("sk-theirs")))
             await whole(bare, ask())
             sent = [exchange.headers.get("authorization") for exchange in up.exchanges]
             assert sent == ["Bearer sk-ours", "Bearer sk-theirs", None]

@@ -31,7 +31,7 @@ from penstock.providers.gate import Gates
 from penstock.providers.http import ERROR_BYTES, Connections, HttpProvider
 from penstock.providers.retry import RetryPolicy
 from penstock.testing import FakeClock, Plan, Upstream
-from penstock.values import Call
+from penstock.values import Call, Credential
 
 ONCE = RetryPolicy(tries=1)
 
@@ -435,7 +435,7 @@ def test_whose_key_was_refused_is_told() -> None:
             with pytest.raises(KeyRefused, match=r"\(check P_API_KEY\)"):
                 await whole(to, ask())
             with pytest.raises(KeyRefused, match=r"\(check the key that you send\)"):
-                await whole(to, ask(credential="sk-theirs"))
+                await whole(to, ask(credential=Credential("sk-theirs")))
         async with Upstream(key="another") as up, provider(up.url) as to:
             with pytest.raises(KeyRefused, match=r"\(check its api_key\)"):
                 await whole(to, ask())

@@ -24,7 +24,7 @@ from penstock.errors import (
 from penstock.providers.dialects import NAMES, dialect, serving
 from penstock.providers.http import FETCHED_BYTES, Connections, HttpProvider
 from penstock.providers.port import Fetcher, Provider
-from penstock.values import Call, Usage
+from penstock.values import Call, Credential, Usage
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -155,8 +155,8 @@ def test_what_is_fetched() -> None:
             found = await to.fetch("models", query="limit=5&after_id=a%2Fb", headers=sent)
             assert (found.status, found.body) == (200, MODELS)
             assert found.headers["content-type"] == "application/json"
-            await to.fetch("models/org/name:free", credential="sk-theirs")
-            assert up.seen == [("GET", "/v1/models?limit=5&after_id=a/b"), ("GET", "/v1/models/org/name:free")]
+            await to.fetch("models/org/name:free", credential=Credential("sk-theirs"))
+            assert up.seen == [("GET", "/v1/models?limit=5&after_id=a%2Fb"), ("GET", "/v1/models/org/name:free")]
             first, second = up.headers
             assert (first["x-api-key"], first["anthropic-version"]) == ("sk-ours", "2031-01-01")
             assert "smuggled" not in str(first)

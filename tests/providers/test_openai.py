@@ -10,7 +10,7 @@ from openai_shapes import anything
 from penstock.errors import BrokenReply
 from penstock.providers.openai import OpenAI, ask_usage, hide_usage, usage_of
 from penstock.providers.shape import encode
-from penstock.values import Call, Usage
+from penstock.values import Call, Credential, Usage
 
 WIRE = OpenAI()
 DONE = b"data: [DONE]\n\n"
@@ -447,6 +447,6 @@ def test_a_question_says_only_what_was_said() -> None:
 
 
 def test_headers_carry_the_key() -> None:
-    assert WIRE.headers("k") == {"authorization": "Bearer k", "content-type": "application/json"}
-    assert WIRE.headers("") == {"content-type": "application/json"}
+    assert WIRE.headers(Credential("k")) == {"authorization": "Bearer k", "content-type": "application/json"}
+    assert WIRE.headers(None) == {"content-type": "application/json"}
     assert (WIRE.name, WIRE.path) == ("openai", "chat/completions")

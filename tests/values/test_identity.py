@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.values.test_call import BODIES, JSON
 
-from penstock.values import Call, Edit, Scope, identity
+from penstock.values import Call, Credential, Edit, Scope, identity
 from penstock.values.identity import BODY_OUT, CALL_IN, CALL_OUT, HEADERS_OUT
 
 
@@ -74,7 +74,9 @@ def test_fields_of_the_call() -> None:
     assert base != key({"model": "m"}, dialect="anthropic")
     assert base != key({"model": "m"}, provider="q")
     assert base != key({"model": "m"}, origin="https://other.example/v1")
-    assert base == key({"model": "m"}, scope=Scope("t", "s"), fresh=True, reuse="always", deadline=1.0, credential="k")
+    assert base == key({"model": "m"}, scope=Scope("t", "s"), fresh=True, reuse="always", deadline=1.0)
+    assert base == key({"model": "m"}, credential=Credential("k"), again=True)
+    assert base != key({"model": "m"}, query="beta=true")
     assert base != identity(
         Call.parse(b'{"model":"m"}', dialect="openai", provider="p").edited(Edit("x", ("y",), "set", 1))
     )
