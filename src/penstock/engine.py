@@ -71,7 +71,8 @@ class Engine:
         self._replies = replies
         self._slots = slots
         self._ids = ids
-        self._sinks = sinks
+        self.sinks = tuple(sinks)
+        """What hears how each call ended, before its caller does."""
         self._joinable: dict[_Place, Flight] = {}
         self._flights: set[Flight] = set()
         self._closing = False
@@ -162,12 +163,14 @@ class Engine:
                 return state.next(await self._send(state.call, flight), self.rules)
             case Settle():
                 await self._settle(state, flight, place)
+                flight.settling = state.onward is None
+                if state.onward is not None and flight.abandoned:
+                    return Refused(state.call, Cancelled("called off before it was sent"), state.receipt)
                 return state.next()
             case _:
                 assert_never(state)
 
     async def _send(self, call: Call, flight: Flight) -> Answered | Failed:
-        flight.settling = False  # it may have come here from a provider that failed
         wire = dialect(call.dialect)
         assembler = wire.assembler() if call.stream else None
         try:
@@ -203,7 +206,7 @@ class Engine:
 
     async def finish(self, outcome: Outcome) -> None:
         """Hand the outcome of one caller to every sink."""
-        for sink in self._sinks:
+        for sink in self.sinks:
             await sink(outcome)
 
 

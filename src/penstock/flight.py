@@ -110,6 +110,9 @@ class Flight:
 
     def join(self, who: object) -> None:
         """Be counted as a listener, until `leave`."""
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None
         self._listeners.append(who)
 
     async def leave(self, who: object, *, linger: float = 0.0) -> None:
@@ -131,10 +134,15 @@ class Flight:
         """Whether it goes on without a listener, for one who may come back."""
         return not self._listeners
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody listens, and nobody is waited for."""
+        return not self._listeners and self._alone is None
+
     async def _go_on_alone(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        if not self._listeners:
-            self.call_off()
+        self._alone = None
+        self.call_off()
 
     def call_off(self) -> None:
         """End the flight, unless it is already booking."""

@@ -130,7 +130,7 @@ def record_of(outcome: Outcome) -> CallRecord:
     """What is kept of a call: figures, and the states as its explanation."""
     state = outcome.state
     receipt = state.receipt
-    usage = next((entered.usage for _, entered in outcome.log if isinstance(entered, Settle)), None)
+    usage = next((entered.usage for _, entered in reversed(outcome.log) if isinstance(entered, Settle)), None)
     return CallRecord(
         id=outcome.id,
         at=outcome.at,

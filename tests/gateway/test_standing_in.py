@@ -56,6 +56,7 @@ def test_the_second_upstream_answers_with_its_own_key_and_model(stream: bool) ->
             assert asked.question.body["model"] == "theirs"
             record = (await runtime.records.recent(1))[0]
             assert record.provider == "two"
+            assert record.usage is not None
             assert [step["state"] for step in record.steps].count("Send") == 2
             account = await runtime.engine.admission.holds.account(("local",))
             assert (account.held.nano, account.spent.calls) == (0, 2)

@@ -203,6 +203,7 @@ def test_replies_become_misses_when_the_file_breaks(tmp_path: Path) -> None:
     async def run(file: Path, warn: Callable[[str], None]) -> None:
         store = await SqliteReplies.at(file, warn=warn)
         await store.put("t", b"k", reply_of("x"), expires=10.0, now=0.0)
+        await store.flush()
         breaking(file, "DROP TABLE replies")
         assert await store.get("t", b"k", now=0.0) is None
         await store.put("t", b"k", reply_of("x"), expires=10.0, now=0.0)
@@ -232,6 +233,7 @@ def test_a_damaged_reply_is_a_miss_and_goes(damage: str, tmp_path: Path) -> None
         store = await SqliteReplies.at(file, warn=warn)
         for key in (b"k", b"long"):
             await store.put("t", key, reply_of("text", copies=2000 if key == b"long" else 1), expires=10.0, now=0.0)
+        await store.flush()
         breaking(file, f"UPDATE replies SET {damage}")
         assert await store.get("t", b"k", now=0.0) is None
         assert await store.get("t", b"long", now=0.0) is None
@@ -255,6 +257,7 @@ def test_damage_found_later_is_out_of_the_way_of_the_next_run(tmp_path: Path) ->
         store = await SqliteReplies.at(file, warn=warn)
         for number in range(200):
             await store.put("t", str(number).encode(), reply_of("y"), expires=10.0, now=0.0)
+        await store.flush()
         assert await store.get("t", b"0", now=0.0) is None
         await store.close()
 

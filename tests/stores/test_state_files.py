@@ -156,9 +156,7 @@ def test_a_folder_that_cannot_be_written_is_done_without(use: Any) -> None:
 # Written when it should be --------------------------------------------------------------------------------------------
 
 
-def test_records_are_written_in_batches(tmp_path: Path) -> None:
-    """After 64, or when the first that waits is a second older than the newest."""
-
+def test_records_are_written_together_when_nobody_waits(tmp_path: Path) -> None:
     async def run(file: Path, warn: Callable[[str], None]) -> None:
         store = await SqliteRecords.at(file, warn=warn)
 
@@ -168,18 +166,17 @@ def test_records_are_written_in_batches(tmp_path: Path) -> None:
             connection.close()
             return int(count)
 
-        for number in range(63):
-            await store.add(record_of(str(number), at=number / 100))
+        for number in range(100):
+            await store.add(record_of(str(number)))
         assert written() == 0
-        await store.add(record_of("63", at=0.63))
-        assert written() == 64
-        await store.add(record_of("64", at=1.0))
-        assert written() == 64
-        await store.add(record_of("65", at=2.0))
-        assert written() == 66
-        await store.add(record_of("66", at=2.0))
+        async with asyncio.timeout(60):
+            while not written():  # by itself, and all at once  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert written() == 100
+        await store.add(record_of("more"))
+        assert written() == 100
         await store.close()
-        assert written() == 67
+        assert written() == 101
 
     assert heard(run, tmp_path / "records.db") == []
 
@@ -228,11 +225,35 @@ def test_hits_are_noted_in_batches(tmp_path: Path) -> None:
         store = await SqliteReplies.at(file, warn=warn)
         for number in range(300):
             await store.put("t", str(number).encode(), reply_of("x"), expires=1000.0, now=0.0)
+        await store.flush()
         for number in range(300):
             await store.get("t", str(number).encode(), now=5.0)
         connection = sqlite3.connect(file)
         assert connection.execute("SELECT count(*) FROM replies WHERE used = 5.0").fetchone() == (256,)
         await store.close()
         assert connection.execute("SELECT count(*) FROM replies WHERE used = 5.0").fetchone() == (300,)
+
+    assert heard(run, tmp_path / "replies.db") == []
+
+
+def test_replies_are_written_a_moment_later_and_found_at_once(tmp_path: Path) -> None:
+    async def run(file: Path, warn: Callable[[str], None]) -> None:
+        store, other = [await SqliteReplies.at(file, warn=warn) for _ in range(2)]
+        for key in (b"k", b"forgotten"):
+            await store.put("t", key, reply_of("x"), expires=10.0, now=0.0)
+        assert await other.get("t", b"k", now=0.0) is None
+        assert await store.get("t", b"k", now=0.0) == reply_of("x")
+        assert await store.get("t", b"k", now=10.0) is None
+        await store.forget("t", b"forgotten")
+        assert await store.get("t", b"forgotten", now=0.0) is None
+        async with asyncio.timeout(60):
+            while await other.get("t", b"k", now=0.0) is None:  # by itself  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert await other.get("t", b"forgotten", now=0.0) is None
+        await store.put("t", b"cleared", reply_of("x"), expires=10.0, now=0.0)
+        await store.clear("t")
+        assert await store.get("t", b"cleared", now=0.0) is None
+        await store.close()
+        await other.close()
 
     assert heard(run, tmp_path / "replies.db") == []

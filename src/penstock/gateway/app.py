@@ -15,7 +15,7 @@ import msgspec
 from penstock import __version__
 from penstock.errors import BadInput, Cancelled, Overloaded, PenstockError
 from penstock.gateway.body import MOST_BYTES, Receive, read
-from penstock.gateway.clients import Clients, Forbidden, RateLimited
+from penstock.gateway.clients import Client, Clients, Forbidden, RateLimited
 from penstock.gateway.desk import Desk, NoSeat
 from penstock.gateway.door import Door, turned_away
 from penstock.gateway.endpoints import Endpoint, endpoint, family_of
@@ -28,7 +28,7 @@ from penstock.gateway.terms import Terms, terms
 from penstock.ledger import Limits
 from penstock.providers.dialects import dialect
 from penstock.runtime import Runtime, new_id
-from penstock.values import Call
+from penstock.values import Call, Credential
 
 __all__ = ["App", "Message", "Send"]
 
@@ -149,8 +149,8 @@ class App:
         call = asked(self._engine, at, headers, body, self._names, wanted, client.scope, query)
         if client.models and not (client.allows(call.model) or client.allows(_before(call))):
             raise Forbidden(f"the key {client.name!r} may not ask {_before(call)!r}", mend="ask another model")
-        if client.credential and call.provider not in self._keyed:
-            call = msgspec.structs.replace(call, credential=client.credential)
+        if credential := self._credential(client, call.provider):
+            call = msgspec.structs.replace(call, credential=credential)
         if client.rates:
             now = self._clock.now()
             quote = self._engine.rules.quote(call, now)
@@ -158,6 +158,10 @@ class App:
         if self._limits is not None and client.tenant not in self._tenants:
             await self._open(client.tenant, self._limits)
         return call, wanted
+
+    def _credential(self, client: Client, provider: str) -> Credential | None:
+        """The client's own key, for a provider that has none from the configuration."""
+        return None if provider in self._keyed else client.credential
 
     async def _open(self, tenant: str, limits: Limits) -> None:
         """The account of a tenant, with the limits of the configuration."""
@@ -178,18 +182,9 @@ class App:
             await self._engine.admission.drop(place.path)
 
     async def _ask(self, call: Call, wanted: Terms, at: Endpoint, send: Send) -> None:
-        ticket = self._engine.ask(call, patience=wanted.patience)
-        ended = None
-        try:
-            async with ticket:
-                response = await answer(ticket, dialect(at.dialect), self._clock, wanted.patience)
-                ended = ticket.ended
-                if ended is not None:
-                    self._metrics.call(ended)  # before its client can ask for the figures
-                await self._send(send, response, at)
-        finally:
-            if ended is None and ticket.ended is not None:
-                self._metrics.call(ticket.ended)
+        async with self._engine.ask(call, patience=wanted.patience) as ticket:
+            response = await answer(ticket, dialect(at.dialect), self._clock, wanted.patience)
+            await self._send(send, response, at)
 
     def _refused(self, error: PenstockError, at: Endpoint) -> Response:
         if isinstance(error, NoSeat):
@@ -214,13 +209,14 @@ class App:
             if at.name == "metrics":
                 kind = "text/plain; version=0.0.4; charset=utf-8"
                 return Response(200, {"content-type": kind}, self._metrics.text())
+            credential = self._credential(client, self._models.provider(family))
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
             if at.rest:
-                body = await self._models.one(family, at.rest, headers, credential=client.credential)
+                body = await self._models.one(family, at.rest, headers, credential=credential)
             else:
                 query = scope["query_string"].decode("latin-1")
                 body = await self._models.every(
-                    family, headers, query=query, credential=client.credential, allowed=client.allows
+                    family, headers, query=query, credential=credential, allowed=client.allows
                 )
         except PenstockError as error:
             return refused(error, wire)

@@ -6,8 +6,10 @@ No server is here: the in-process transport of the official SDKs and the gateway
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 import msgspec
 
@@ -231,15 +233,20 @@ def _handed_on(given: Mapping[str, str], id: str) -> dict[str, str]:
     Both official SDKs find it: OpenAI's reads ``x-request-id``, Anthropic's ``request-id``. The upstream's own id,
     which its support asks for, is in ``x-penstock-upstream-id``.
     """
-    headers = {
-        name: value
-        for name, value in given.items()
-        if name not in _NOT_HANDED_ON and not name.startswith("x-penstock-")
-    }
+    headers = {name: value for name, value in given.items() if _may_pass(name) and not _CONTROL.search(value)}
     theirs = given.get("request-id") or given.get("x-request-id")
     if theirs:
         headers["x-penstock-upstream-id"] = theirs
     return {**headers, "x-penstock-id": id, "x-request-id": id, "request-id": id} if id else headers
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header may hold (RFC 9110, section 5.5), and some upstream's does."""
+
+
+@lru_cache(maxsize=1024)
+def _may_pass(name: str) -> bool:
+    return name not in _NOT_HANDED_ON and not name.startswith("x-penstock-")
 
 
 def _receipt(done: Done) -> dict[str, str]:

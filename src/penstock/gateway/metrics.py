@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Mapping
 
+from penstock.errors import ProviderError
 from penstock.flow import Done
 from penstock.gateway.endpoints import ENDPOINTS
 from penstock.ledger import Receipt
@@ -99,13 +100,15 @@ class Metrics:
         """A request has been answered; an ``endpoint`` that is not served counts as ``other``."""
         self._cells[_REQUESTS.get((endpoint, status // 100), _REQUESTS[_OTHER, 4])] += 1
 
-    def call(self, outcome: Outcome) -> None:
-        """A call has ended."""
+    async def __call__(self, outcome: Outcome) -> None:
+        """A sink of the engine: a call has ended."""
         state = outcome.state
         if isinstance(state, Done):
             self._cells[_CALLS[state.source if state.source in {"reuse", "joined"} else "upstream"]] += 1
         else:
             self._cells[_CALLS["refused"]] += 1
+            if isinstance(state.error, ProviderError):
+                self.count("upstream_errors")
         self._book(state.receipt)
 
     def _book(self, receipt: Receipt) -> None:

@@ -33,6 +33,10 @@ class Models:
         self._fetchers = fetchers
         self._clock = clock
 
+    def provider(self, family: str) -> str:
+        """Whose list it is."""
+        return self._providers.get(family, "")
+
     async def every(
         self,
         family: str,

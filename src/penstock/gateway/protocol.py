@@ -16,7 +16,7 @@ HEAD_BYTES = 64 << 10
 """The most bytes of a request line and its headers."""
 
 HEAD_SECONDS = 30.0
-"""How long a new connection may take until its first request line and headers are there."""
+"""How long a new connection, or a request that has begun, may take until its request line and headers are there."""
 
 READ_SECONDS = 60.0
 """How long a client may leave what it is sent unread: then its seat goes to another."""
@@ -31,13 +31,13 @@ class GatewayProtocol(HttpToolsProtocol):
     _head = 0
     _between = True
     _held: bytes | None = None
-    _first: asyncio.TimerHandle | None = None
+    _slow: asyncio.TimerHandle | None = None
     _door: Door | None = None
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._first = self.loop.call_later(HEAD_SECONDS, transport.close)
+        self._slow = self.loop.call_later(HEAD_SECONDS, transport.close)
         self._door = getattr(self.config.app, "door", None)
 
     def on_message_begin(self) -> None:
@@ -114,6 +114,8 @@ class GatewayProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         self._feed(data)
         if self._in_head:
+            if self._slow is None:
+                self._slow = self.loop.call_later(HEAD_SECONDS, self.transport.close)
             # The chunk that a head begins in may hold the body before it as well: it is not counted.
             self._head = 0 if self._head < 0 else self._head + len(data)
             if self._head > HEAD_BYTES and not self.transport.is_closing():
@@ -121,10 +123,10 @@ class GatewayProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def _begun(self) -> None:
-        """The first request of this connection is there."""
-        if self._first is not None:
-            self._first.cancel()
-            self._first = None
+        """The head of a request is there."""
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
 
     def pause_writing(self) -> None:
         super().pause_writing()

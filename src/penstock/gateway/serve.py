@@ -71,6 +71,8 @@ async def application(
     buckets = await SqliteBuckets.at(folder / "rates.sqlite", warn=_log.warning)
     clients = Clients(ring, engine.admission, engine.clock, buckets=buckets)
     desk = Desk(engine.clock, seats=seats)
+    metrics = Metrics(counters, worker, lambda: desk.seated)
+    engine.sinks = (*engine.sinks, metrics)
     providers = runtime.by_dialect()
     fetchers = {name: each for name, each in engine.providers.items() if isinstance(each, Fetcher)}
     keyed = frozenset(name for name, each in settings.providers.items() if os.environ.get(each.key_env))
@@ -82,7 +84,7 @@ async def application(
             desk=desk,
             names=Names(providers, settings),
             models=Models(providers, settings, fetchers, engine.clock),
-            metrics=Metrics(counters, worker, lambda: desk.seated),
+            metrics=metrics,
             keyed=keyed | given,
             most_bytes=most_bytes,
         )

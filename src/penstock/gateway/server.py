@@ -59,6 +59,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`. What is broken off at the end says so, and is booked, before anything is closed."""
         await super().shutdown(sockets)
+        if self.force_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
         await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
 
     @contextlib.contextmanager

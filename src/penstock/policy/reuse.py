@@ -26,7 +26,7 @@ container that tools work in. ``store`` is none of them: who refers to a stored 
 _HOSTED = frozenset({"web_search_options", "mcp_servers"})
 """Fields that have the provider look things up, whatever ``tools`` says."""
 
-_OWN_TOOLS = re.compile(r"function|custom|(bash|text_editor|memory)_20\d+|local_shell|apply_patch|namespace")
+_OWN_TOOLS = re.compile(r"function|custom|(bash|text_editor|memory)_20\d+|local_shell|apply_patch")
 """Tools that the caller runs: what they found stands in the next call. Any other type may be the provider's to run
 (searches, code, MCP servers) or look at a screen, and answers otherwise tomorrow."""
 
@@ -51,17 +51,6 @@ _REFRESHING = Eligible(False, True, "asked anew, to refresh")
 
 
 def eligible(call: Call) -> Eligible:
-    """Whether and how a call takes part. A client's own retry is the same call: it joins the first try in any case."""
-    found = _eligible(call)
-    return found if found.joins or not _retried(call) else msgspec.structs.replace(found, joins=True)
-
-
-def _retried(call: Call) -> bool:
-    """Whether the client says that it asked this before: the official SDKs count their tries."""
-    return any(name == "x-stainless-retry-count" and tries not in {"", "0"} for name, tries in call.headers)
-
-
-def _eligible(call: Call) -> Eligible:
     """Exact reuse serves calls that did not ask for variety: temperature absent or 0, one answer, no hosted tools.
 
     ``reuse="always"`` says that variety does not matter, ``"off"`` keeps the call out. What is tied to a state that the
@@ -108,6 +97,8 @@ def _set(call: Call, fields: frozenset[str]) -> str:
 def _hosted_tool(tools: Any) -> str:
     for tool in objects(tools):
         kind = text(tool.get("type"))
+        if kind == "namespace":
+            kind = _hosted_tool(tool.get("tools"))
         if kind and not _OWN_TOOLS.fullmatch(kind):
             return kind
     return ""

@@ -93,8 +93,10 @@ class Breaker:
 
     def failed(self, error: ProviderError) -> None:
         """A call has failed."""
-        if error.status < 500 and not isinstance(error, Unreachable):
+        if 400 <= error.status < 500:
             return self.well()  # it refuses, so it is well
+        if error.status < 500 and not isinstance(error, Unreachable):
+            return None
         now = self._clock.monotonic()
         self._failed = self._failed + 1 if now - self._last <= self._window else 1
         self._last = now
@@ -153,7 +155,8 @@ class _Exchange(AbstractAsyncContextManager[Answer]):
 
 
 def _again(error: ProviderError, name: str) -> ProviderError:
-    """The last error, said once more without having asked."""
+    """What the last error amounts to, without having asked. What it said was for another caller."""
     kind = type(error) if isinstance(error, Unreachable) else Overloaded
-    said = f"{name} keeps failing and is left alone for a moment; it said: {error.message}"
-    return kind(said, status=error.status, body=error.body, headers=error.headers, mend="try again in a moment")
+    said = f"{name} keeps failing and is left alone for a moment"
+    waits = {key: value for key, value in error.headers.items() if key.startswith("retry-after")}
+    return kind(said, status=error.status, headers=waits, mend="try again in a moment")

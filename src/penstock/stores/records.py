@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from penstock.stores.later import Later
 from penstock.stores.sqlite import Database, Schema, Unusable
 from penstock.values import Usage
 
@@ -19,8 +20,8 @@ __all__ = ["MAX_RECORDS", "CallRecord", "Learned", "MemoryRecords", "Records", "
 MAX_RECORDS = 100_000
 """How many records are kept by default; the oldest go first."""
 
-_BATCH = 64
-_OLDEST_SECONDS = 1.0
+_BEHIND_SECONDS = 0.01
+"""How much later records are written: together with those of the calls that end meanwhile, when nobody waits."""
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class Records(Protocol):
     """Keeps the newest records, in the order in which they were added."""
 
     async def add(self, record: CallRecord) -> None:
-        """Keep a record. It may be written later: 64 at once, or when the first that waits is a second old."""
+        """Keep a record. It may be written a moment later."""
         ...
 
     async def get(self, record_id: str) -> CallRecord | None:
@@ -141,6 +142,7 @@ class SqliteRecords:
         self._database = database
         self._max_records = max_records
         self._waiting: dict[str, CallRecord] = {}
+        self._later = Later(self.flush, _BEHIND_SECONDS)
 
     @classmethod
     async def at(
@@ -153,9 +155,7 @@ class SqliteRecords:
         """See `Records`."""
         self._waiting.pop(record.id, None)
         self._waiting[record.id] = record
-        first = next(iter(self._waiting.values()))
-        if len(self._waiting) >= _BATCH or record.at - first.at >= _OLDEST_SECONDS:
-            await self.flush()
+        self._later.ask()
 
     async def get(self, record_id: str) -> CallRecord | None:
         """See `Records`."""
@@ -186,6 +186,7 @@ class SqliteRecords:
 
     async def close(self) -> None:
         """See `Records`."""
+        self._later.drop()
         await self.flush()
         self._database.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import zlib
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.stores.later import Later
 from penstock.stores.replies import Stored
 from penstock.stores.sqlite import Database, Schema, Unusable
 from penstock.values import Reply
@@ -24,6 +26,9 @@ _VERSION = 1
 
 _WORTH_ZIPPING = 4096
 """Bytes. Shorter bodies are stored as they are: unzipping costs more than reading the few pages saved."""
+
+_BEHIND_SECONDS = 0.002
+"""How much later a reply is written: who asked has it by then, and most of the cost of one is the transaction."""
 
 _EVICTED_AT_ONCE = 16
 _TOUCHES_AT_ONCE = 256
@@ -40,17 +45,29 @@ _SCHEMA = Schema(
 )
 
 
+class _Waiting(msgspec.Struct, frozen=True):
+    """A reply that is not written yet."""
+
+    stored: Stored
+    used: float
+    record: bytes
+
+
 class SqliteReplies:
     """`Replies` in a SQLite file of at most ``max_bytes``; the least recently used go first.
 
-    Which replies were used is noted with the next one stored, so that a hit writes nothing. When the file fails during
-    a run, every lookup from there on is a miss.
+    What comes is written a moment later, together with what comes meanwhile; `flush` does not wait for that. Which
+    replies were used is noted with the next one stored, so that a hit writes nothing. When the file fails during a run,
+    every lookup from there on is a miss.
     """
 
     def __init__(self, database: Database, *, max_bytes: int = DISK_BYTES) -> None:
         self._database = database
         self._max_bytes = max_bytes
         self._touched: dict[int, float] = {}
+        self._waiting: dict[tuple[bytes, bytes], _Waiting] = {}
+        self._later = Later(self.flush, _BEHIND_SECONDS)
+        self._turn = asyncio.Lock()
 
     @classmethod
     async def at(
@@ -67,6 +84,9 @@ class SqliteReplies:
     async def find(self, tenant: str, key: bytes, now: float) -> Stored | None:
         """See `TimedReplies`. A record that is damaged, or of another version, is a miss and goes."""
         place = _place(tenant, key)
+        waiting = self._waiting.get(place)
+        if waiting is not None:
+            return waiting.stored if waiting.stored.expires > now else None
         rows: list[tuple[int, float, bytes]] = []
         with contextlib.suppress(Unusable):
             rows = await self._database.read(
@@ -93,39 +113,57 @@ class SqliteReplies:
             await self.forget(tenant, key)
             return
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO replies (tenant, key, expires, used, record) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (tenant, key) DO UPDATE"
-                " SET expires = excluded.expires, used = excluded.used, record = excluded.record",
-                (*_place(tenant, key), expires, now, record),
-            )
-            while _bytes(connection) > self._max_bytes and _evict(connection):
-                pass
+        self._waiting[_place(tenant, key)] = _Waiting(Stored(reply, expires), now, record)
+        self._later.ask()
 
-        await self._write(work)
+    async def flush(self) -> None:
+        """Write what waits."""
+        async with self._turn:
+            rows = [(*place, each.stored.expires, each.used, each.record) for place, each in self._waiting.items()]
+            if not rows:
+                return
+
+            def work(connection: sqlite3.Connection) -> None:
+                connection.executemany(
+                    "INSERT INTO replies (tenant, key, expires, used, record) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT (tenant, key) DO UPDATE"
+                    " SET expires = excluded.expires, used = excluded.used, record = excluded.record",
+                    rows,
+                )
+                while _bytes(connection) > self._max_bytes and _evict(connection):
+                    pass
+
+            self._waiting = {}
+            await self._write(work)
 
     async def forget(self, tenant: str, key: bytes) -> None:
         """See `Replies`."""
         place = _place(tenant, key)
-        await self._write(
-            lambda connection: connection.execute("DELETE FROM replies WHERE tenant = ? AND key = ?", place)
-        )
+        async with self._turn:
+            self._waiting.pop(place, None)
+            await self._write(
+                lambda connection: connection.execute("DELETE FROM replies WHERE tenant = ? AND key = ?", place)
+            )
 
     async def clear(self, tenant: str | None = None) -> None:
         """See `Replies`."""
         whose = "" if tenant is None else " WHERE tenant = ?"
         values = () if tenant is None else (_place(tenant, b"")[0],)
-        await self._write(lambda connection: connection.execute(f"DELETE FROM replies{whose}", values))
+        async with self._turn:
+            self._waiting = {place: each for place, each in self._waiting.items() if values and place[0] != values[0]}
+            await self._write(lambda connection: connection.execute(f"DELETE FROM replies{whose}", values))
 
     async def size(self) -> int:
         """See `Replies`. The pages in use, an empty file's own among them."""
+        await self.flush()
         with contextlib.suppress(Unusable):
             return await self._database.read(_bytes)
         return 0
 
     async def close(self) -> None:
         """See `Replies`."""
+        self._later.drop()
+        await self.flush()
         if self._touched:
             await self._write(lambda connection: None)
         self._database.close()
