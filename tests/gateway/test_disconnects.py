@@ -208,7 +208,7 @@ def test_the_budget_of_one_request_is_dropped_also_when_the_file_is_busy() -> No
                 file.execute("BEGIN IMMEDIATE")
                 asyncio.get_running_loop().call_later(0.02, file.execute, "COMMIT")
 
-            asked._sinks = (*asked._sinks, write)
+            asked.sinks = (*asked.sinks, write)
             assert (await gate.post(CHAT, headers={"x-penstock-budget": "$1"}))[0] == 200
             await answered_all()
             _, _, metrics = await gate.get("/metrics")

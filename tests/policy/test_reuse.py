@@ -84,6 +84,11 @@ def test_the_callers_own_tools_share() -> None:
     assert ask({"tools": "none"}) == (True, True)
 
 
+@pytest.mark.parametrize(("kind", "shares"), [("function", True), ("web_search", False)])
+def test_a_namespace_is_the_tools_in_it(kind: str, shares: bool) -> None:
+    assert ask({"tools": [{"type": "namespace", "tools": [{"type": kind}]}]}) == (shares, shares)
+
+
 @pytest.mark.parametrize("dialect", ["embeddings", "count_tokens"])
 def test_what_follows_from_the_text_alone_always_shares(dialect: str) -> None:
     body = {"tools": [{"type": "web_search_20250305"}], "temperature": 1}

@@ -90,3 +90,9 @@ def test_headers_that_change_behaviour_are_in_and_those_of_the_transport_are_out
     assert base == key({"model": "m"}, headers=out)
     pair = (("b", "2"), ("a", "1"))
     assert key({}, headers=pair) == key({}, headers=pair[::-1])
+
+
+def test_a_credential_is_never_shown() -> None:
+    shown = repr(Call.parse(b"{}", dialect="openai", provider="p", credential=Credential("sk-secret", "x-api-key")))
+    assert "Credential(x-api-key)" in shown
+    assert "sk-secret" not in shown
