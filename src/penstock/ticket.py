@@ -117,7 +117,7 @@ class Ticket:
                     self._heard += len(several)
                     yield several
             except TimeoutError:
-                raise self._late() from None
+                raise self.late() from None
             await self._land(self._state, heard)
         done = (await self.outcome()).done()
         if not heard:
@@ -155,7 +155,7 @@ class Ticket:
         try:
             outcome = await self._followed.landed(until=self.call.deadline)
         except TimeoutError:
-            raise self._late() from None
+            raise self.late() from None
         state = following.next(Landed(outcome, heard=heard))
         if isinstance(state, Lookup):
             flight, self._flight = self._followed, None
@@ -174,7 +174,8 @@ class Ticket:
         """Whether this caller set the flight off, so that its receipt carries what it cost."""
         return self._flight is not None and self._flight.leader == self.id
 
-    def _late(self) -> DeadlineExceeded:
+    def late(self) -> DeadlineExceeded:
+        """The error of a caller whose time is over; its end is booked as that."""
         late = DeadlineExceeded("the time for this call is over", mend="allow more time, or ask for less")
         self._why = late
         return late

@@ -16,6 +16,7 @@ from gatehouse import CHAT, gatehouse
 
 from penstock.errors import BadInput, Rejected
 from penstock.gateway import body as bodies
+from penstock.gateway import cycle
 from penstock.gateway.endpoints import ENDPOINTS
 from penstock.gateway.terms import Terms, terms
 from penstock.testing import FakeClock, Plan
@@ -141,7 +142,7 @@ def test_heads_are_limited() -> None:
 
 
 def test_a_client_that_stops_in_the_middle_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(cycle, "SILENCE_SECONDS", 0.05)
 
     async def main() -> None:
         async with gatehouse("Because.") as gate:
@@ -232,3 +233,10 @@ def test_unpack_never_unpacks_more_than_it_may() -> None:
     with pytest.raises(Rejected):
         bodies.unpack(gzip.compress(bytes(2000)), "gzip", most=1999)
     assert bodies.unpack(gzip.compress(bytes(2000)), "gzip", most=2000) == bytes(2000)
+
+
+def test_a_few_bytes_do_not_unpack_to_megabytes() -> None:
+    with pytest.raises(Rejected, match="larger"):
+        bodies.unpack(gzip.compress(b" " * (8 << 20)), "gzip", most=bodies.MOST_BYTES)
+    text = msgspec.json.encode([{"line": number, "text": "as it is"} for number in range(50_000)])
+    assert bodies.unpack(gzip.compress(text), "gzip", most=bodies.MOST_BYTES) == text

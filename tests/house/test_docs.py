@@ -42,12 +42,13 @@ BLOCKS = [
 ]
 
 
-def run(source: str, *, name: str, line: int = 1) -> None:
-    """Execute a block; errors tell the line of the page."""
+def run(source: str, *, name: str, line: int = 1) -> bool:
+    """Whether a block runs to its end; what it raises tells the line of the page."""
     code = compile("\n" * (line - 1) + source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(code, {"__name__": "__main__"})
     if inspect.iscoroutine(result):
         asyncio.run(result)
+    return True
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -58,7 +59,7 @@ def test_doctests(module: str) -> None:
 @pytest.mark.parametrize(("page", "line", "source"), BLOCKS)
 def test_blocks(page: Path, line: int, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    run(source, name=str(page), line=line)
+    assert run(source, name=str(page), line=line)
 
 
 def test_blocks_are_found_and_run() -> None:

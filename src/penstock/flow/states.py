@@ -126,7 +126,7 @@ class Admit(msgspec.Struct, frozen=True):
 
     def next(self, verdict: Granted | Never, rules: Rules) -> Send | Admit | Refused:
         if isinstance(verdict, Granted):
-            return Send(self.call, self.quote, verdict.hold, self.at)
+            return Send(self.call, self.quote, verdict.hold, self.at, self.unfitted)
         return self._fitted(verdict, rules) or Refused(self.call, too_dear(self.quote, verdict))
 
     def _fitted(self, never: Never, rules: Rules) -> Admit | None:
@@ -157,11 +157,13 @@ class Send(msgspec.Struct, frozen=True):
     quote: Quote | None
     hold: str
     at: float
+    unfitted: Call | None = None
+    """The call before its answer was fitted to the budget: another provider has other prices."""
 
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
         if isinstance(observed, Failed) and not observed.billed:
-            instead = rules.instead(call, observed.error)
+            instead = rules.instead(self.unfitted or call, observed.error)
             onward = Shape(instead, self.at) if instead else None
             return Settle(call, self.quote, self.hold, observed.error, NOTHING, None, Receipt(), onward)
         outcome = observed.reply if isinstance(observed, Answered) else observed.error

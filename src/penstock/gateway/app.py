@@ -16,6 +16,7 @@ from penstock import __version__
 from penstock.errors import BadInput, Cancelled, Overloaded, PenstockError
 from penstock.gateway.body import MOST_BYTES, Receive, read
 from penstock.gateway.clients import Client, Clients, Forbidden, RateLimited
+from penstock.gateway.cycle import LEFT
 from penstock.gateway.desk import Desk, NoSeat
 from penstock.gateway.door import Door, turned_away
 from penstock.gateway.endpoints import Endpoint, endpoint, family_of
@@ -105,7 +106,7 @@ class App:
         wire = dialect(at.dialect)
         try:
             call, wanted = await self._asked(at, scope, receive)
-            watch = _Watch(receive, send)
+            watch = _Watch(scope, send)
             try:
                 async with self._desk.seat(wanted.deadline):
                     await self._engaged(call, wanted, at, watch.send)
@@ -144,7 +145,7 @@ class App:
         wanted = terms(named, self._clock)
         client = client.within(wanted.scope)
         self._desk.check(wanted.deadline)
-        body = await read(receive, named, self._clock, most=self._most)
+        body = await read(receive, named, most=self._most)
         query = scope["query_string"].decode("latin-1")
         call = asked(self._engine, at, headers, body, self._names, wanted, client.scope, query)
         if client.models and not (client.allows(call.model) or client.allows(_before(call))):
@@ -175,8 +176,8 @@ class App:
         if wanted.budget is None:
             return await self._ask(call, wanted, at, send)
         place = call.scope.child(new_id())
-        await self._engine.admission.open(place.path, Limits(nano=wanted.budget))
         try:
+            await self._engine.admission.open(place.path, Limits(nano=wanted.budget))
             await self._ask(msgspec.structs.replace(call, scope=place), wanted, at, send)
         finally:
             await self._engine.admission.drop(place.path)
@@ -238,17 +239,16 @@ class App:
 class _Watch:
     """Notices that the client leaves, and breaks off the task that answers it."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Message, send: Send) -> None:
         self.left = False
         self.begun = False
         """Whether a part of the answer has gone out."""
         self._send = send
         self._answering = asyncio.current_task()
-        self._listening: asyncio.Task[None] | None = asyncio.create_task(self._listen(receive))
+        self._when_left: Callable[[Callable[[], None] | None], None] = scope["extensions"][LEFT]
+        self._when_left(self._leaves)
 
-    async def _listen(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def _leaves(self) -> None:
         if self._answering is not None:
             self.left = True
             self._answering.cancel()
@@ -262,12 +262,8 @@ class _Watch:
 
     def over(self) -> None:
         """There is nothing to break off any more."""
-        if self.left and self._answering is not None:
-            self._answering.uncancel()
         self._answering = None
-        task, self._listening = self._listening, None  # or its error would hold on to the request until a collection
-        if task is not None:
-            task.cancel()
+        self._when_left(None)
 
 
 def _peer(scope: Message) -> str:

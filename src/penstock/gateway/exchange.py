@@ -15,7 +15,7 @@ import msgspec
 
 from penstock.clock import Clock
 from penstock.engine import Engine
-from penstock.errors import BadInput, BrokenReply, DeadlineExceeded, PenstockError, ProviderError
+from penstock.errors import BadInput, BrokenReply, PenstockError, ProviderError
 from penstock.flow import Done
 from penstock.gateway.endpoints import Endpoint, endpoint, family_of
 from penstock.gateway.names import Names
@@ -177,7 +177,7 @@ async def answer(ticket: Ticket, wire: Dialect, clock: Clock, patience: float | 
             async with clock.deadline(_leaving(patience)):
                 return await _streamed(ticket, wire)
         except TimeoutError:
-            raise DeadlineExceeded("nothing came in the time the client waits", mend="allow more time") from None
+            raise ticket.late() from None
     except PenstockError as error:
         return refused(error, wire, ticket.id)
     except RecursionError:
@@ -274,6 +274,9 @@ def unknown(method: str, path: str, headers: Mapping[str, str]) -> Response:
         told, kind = 404, "not_found_error"
         message = f"{method} {path} is not served here; POST /v1/chat/completions, /v1/responses, /v1/embeddings and "
         message += "/v1/messages are, and GET /v1/models"
+    elif "sec-websocket-key" in headers:
+        told, kind = 426, "invalid_request_error"
+        message = f"{path} is not spoken over a WebSocket here; ask with {at.method}"
     else:
         told, kind = 405, "invalid_request_error"
         message = f"{path} is asked with {at.method}, not with {method}"
@@ -282,4 +285,9 @@ def unknown(method: str, path: str, headers: Mapping[str, str]) -> Response:
         body = msgspec.json.encode({"type": "error", "error": error})
     else:
         body = msgspec.json.encode({"error": {**error, "param": None, "code": None}})
-    return Response(told, {"content-type": JSON, **({"allow": at.method} if at else {})}, body)
+    headers_out = {"content-type": JSON}
+    if at is not None:
+        headers_out["allow"] = at.method
+    if told == 426:
+        headers_out["upgrade"] = "HTTP/1.1"  # RFC 9110, section 15.5.22
+    return Response(told, headers_out, body)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from penstock.gateway.cycle import LEFT, Cycle
 from penstock.gateway.door import Door
+from penstock.gateway.upgrade import plain, wished
 
 __all__ = ["GatewayProtocol"]
 
@@ -21,11 +25,23 @@ HEAD_SECONDS = 30.0
 READ_SECONDS = 60.0
 """How long a client may leave what it is sent unread: then its seat goes to another."""
 
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+def _early(status: int, message: str) -> bytes:
+    """An answer to what is not yet a request, in a shape that clients of both families read."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    body = msgspec.json.encode({"type": "error", "error": error})
+    head = b"%bconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (STATUS_LINE[status], len(body)) + body
+
+
+_MALFORMED = _early(400, "this is no HTTP/1.1 request")
+_TOO_LARGE = _early(431, f"the request line and its headers are larger than {HEAD_BYTES} bytes")
 
 
 class GatewayProtocol(HttpToolsProtocol):
     """With limits on the size of a head, on how long the first one takes, and on how long an answer lies unread."""
+
+    app: Any
 
     _in_head = True
     _head = 0
@@ -34,6 +50,8 @@ class GatewayProtocol(HttpToolsProtocol):
     _slow: asyncio.TimerHandle | None = None
     _door: Door | None = None
     _unread: asyncio.TimerHandle | None = None
+    _answered: Cycle | None = None
+    """What is being answered, or was the last time; behind it others may wait in a pipeline."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -46,13 +64,47 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self._wishes():
+        if wished(self.parser):
             return
         self._begun()
-        super().on_headers_complete()
+        newer = self.parser.get_http_version() != "1.0"
+        scope = self._scoped()
+        self.cycle = cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=newer and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        scope["extensions"] = {LEFT: cycle.when_left}
+        if self._answering:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+        else:
+            self._start_asgi_task(cycle, self.app)
+
+    def _scoped(self) -> Any:
+        """What an application is told of the request."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = url.path
+        self.scope["query_string"] = url.query or b""
+        return self.scope
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
-        if self._wishes():
+        if wished(self.parser):
             return
         self._between = True
         super().on_message_complete()
@@ -67,7 +119,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Whether this begins a request that the door turns away, or lets in later."""
         if not self._between or self._door is None:
             return False
-        if not self._answering() and not self.flow.write_paused:
+        if not self._answering and not self.flow.write_paused:
             answer = self._door.refusal(data)
             if answer is not None:
                 self._begun()
@@ -80,9 +132,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         return True
 
+    @property
     def _answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, whatever its type says
-        return cycle is not None and not cycle.response_complete
+        return self._answered is not None and not self._answered.response_complete
 
     def _resume(self) -> None:
         data, self._held = self._held, None
@@ -90,26 +142,17 @@ class GatewayProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self._parse(data)
 
-    def _wishes(self) -> bool:
-        """Whether the request asks for another protocol, as the JDK's client does for HTTP/2 in its first request."""
-        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
-
-    def _without_wish(self, rest: bytes) -> bytes:
-        """The same request without it, which a server may ignore (RFC 9110, section 7.8); the parser drops its body."""
-        head = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
-        head += [b"%b: %b" % header for header in self.headers if header[0] not in {b"connection", b"upgrade"}]
-        self.parser = httptools.HttpRequestParser(self)
-        return b"\r\n".join([*head, b"", b""]) + rest
-
     def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as wish:
-            if self._wishes():
-                self._feed(self._without_wish(data[wish.args[0] :]))
+            if wished(self.parser):
+                head = plain(self.parser, self.url, self.headers)
+                self.parser = httptools.HttpRequestParser(self)
+                self._feed(head + data[wish.args[0] :])
         except httptools.HttpParserError:
-            self.send_400_response("this is no HTTP/1.1 request")
+            self._turn_away(_MALFORMED)
 
     def _parse(self, data: bytes) -> None:
         self._feed(data)
@@ -119,8 +162,16 @@ class GatewayProtocol(HttpToolsProtocol):
             # The chunk that a head begins in may hold the body before it as well: it is not counted.
             self._head = 0 if self._head < 0 else self._head + len(data)
             if self._head > HEAD_BYTES and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+                self._turn_away(_TOO_LARGE)
+
+    def _turn_away(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close as soon as what has been asked is answered, what the door holds back among it."""
+        self._resume()
+        super().shutdown()
 
     def _begun(self) -> None:
         """The head of a request is there."""
@@ -146,3 +197,5 @@ class GatewayProtocol(HttpToolsProtocol):
         self._all_read()
         self._held = None
         super().connection_lost(exc)
+        if self._answered is not None:
+            self._answered.left()

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -79,12 +80,11 @@ class Server(uvicorn.Server):
 
     def stop_on_signals(self) -> None:
         """SIGTERM and SIGINT mean `stop`, as long as the loop runs."""
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                loop.add_signal_handler(number, self.stop)
-            except NotImplementedError:  # Windows
+            if sys.platform == "win32":  # whose loops hear no signals
                 signal.signal(number, self._on_signal)
+            else:
+                asyncio.get_running_loop().add_signal_handler(number, self.stop)
 
 
 def bind(host: str, port: int) -> socket.socket:

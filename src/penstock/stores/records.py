@@ -20,7 +20,7 @@ __all__ = ["MAX_RECORDS", "CallRecord", "Learned", "MemoryRecords", "Records", "
 MAX_RECORDS = 100_000
 """How many records are kept by default; the oldest go first."""
 
-_BEHIND_SECONDS = 0.01
+_BEHIND_SECONDS = 0.03
 """How much later records are written: together with those of the calls that end meanwhile, when nobody waits."""
 
 
