@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,8 +14,9 @@ import msgspec
 from penstock.errors import BadInput, ConfigError
 from penstock.ledger import Limits
 from penstock.values import parse_money
+from penstock.values.shape import is_object
 
-__all__ = ["EMBEDDED", "KNOWN", "BudgetSettings", "ProviderSettings", "Settings", "home", "load"]
+__all__ = ["EMBEDDED", "KNOWN", "BudgetSettings", "GatewaySettings", "ProviderSettings", "Settings", "home", "load"]
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +78,27 @@ def _money(value: str | float) -> int:
         raise ConfigError(f"budget.money: {error.message}", mend=error.mend) from None
 
 
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much ``penstock serve`` takes on: ``[gateway]``. Its options win."""
+
+    max_concurrency: int = 256
+    """Exchanges at once in each process."""
+    max_waiting: int | None = None
+    """How many may wait for their turn; absent: twice as many as run at once, and 256 where they are quick."""
+    max_body_bytes: int = 32 << 20
+    """The most bytes of a request, packed or unpacked: as much as Anthropic takes."""
+    drain: int = 30
+    """Seconds that what is under way may go on when the gateway is stopped."""
+
+    def checked(self) -> GatewaySettings:
+        """The same. Raises `ConfigError` for a number that is too small."""
+        for field, least in (("max_concurrency", 1), ("max_waiting", 0), ("max_body_bytes", 1), ("drain", 0)):
+            value = getattr(self, field)
+            if value is not None and value < least:
+                raise ConfigError(f"gateway.{field} = {value}", mend=f"at least {least}")
+        return self
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that ``penstock.toml`` can say."""
 
@@ -86,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: Mapping[str, Mapping[str, str | int | float]] = {}
     """Dollars per million tokens by model: ``[prices."my-model"] input = "3.00"``. They win over all known prices."""
     budget: BudgetSettings = BudgetSettings()
+    gateway: GatewaySettings = GatewaySettings()
     max_concurrency: int = 10
     """Calls in flight at once, over all of a session."""
 
@@ -237,10 +260,56 @@ def _read(path: Path) -> Settings:
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 4300 digits; or nested too deep
         raise ConfigError(f"{path} is not TOML: {error}") from None
     try:
-        settings = msgspec.convert(data, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}", mend="correct or remove that key") from None
+        settings = _settings(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}", mend=error.mend) from None
     if settings.max_concurrency < 1:
         raise ConfigError(f"{path}: max_concurrency = {settings.max_concurrency}", mend="at least 1")
     settings.budget.limits()
+    settings.gateway.checked()
     return settings
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def _settings(data: Mapping[str, Any]) -> Settings:
+    """What a file says, table by table, so that an error can name the table."""
+    listed = data.get("providers", {})
+    if not is_object(listed):
+        raise ConfigError("providers is no table", mend="write [providers.NAME], one for each")
+    return msgspec.structs.replace(
+        _table(Settings, {key: value for key, value in data.items() if key not in {"providers", "budget", "gateway"}}),
+        providers={name: _table(ProviderSettings, each, f"providers.{name}") for name, each in listed.items()},
+        budget=_table(BudgetSettings, data.get("budget", {}), "budget"),
+        gateway=_table(GatewaySettings, data.get("gateway", {}), "gateway"),
+    )
+
+
+def _table(kind: type[T], given: Any, name: str = "") -> T:
+    """The values of one table; without a name it is the top of the file. Raises `ConfigError` that names the table."""
+    where = f"in [{name}]" if name else "at the top"
+    for key in given if is_object(given) else ():
+        if key not in kind.__struct_fields__:
+            raise ConfigError(f"unknown key {key!r} {where}", mend=_meant(key, kind))
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        told, _, key = str(error).partition(" - at `$")
+        at = f"{key.rstrip('`').lstrip('.')} " if key else ""
+        mend = "add it" if "missing" in told else "correct or remove that key"
+        raise ConfigError(f"{at}{where}: {told}", mend=mend) from None
+
+
+def _meant(key: str, kind: type[msgspec.Struct]) -> str:
+    """The key that may have been meant, and all that there are."""
+    import difflib
+
+    near = difflib.get_close_matches(key, kind.__struct_fields__, n=1, cutoff=0.5)
+    takes = f"it takes {', '.join(kind.__struct_fields__)}"
+    if kind is Settings:
+        tables = {"budget": BudgetSettings, "gateway": GatewaySettings, "providers.NAME": ProviderSettings}
+        below = [name for name, table in tables.items() if key in table.__struct_fields__]
+        if below:
+            return f"it belongs below [{below[0]}]"
+    return f"{near[0]} may be meant; {takes}" if near else takes

@@ -36,6 +36,7 @@ from penstock.flow import (
 )
 from penstock.ledger import NOTHING, Never
 from penstock.policy.reuse import TTL_SECONDS
+from penstock.prefixes import Prefixes
 from penstock.providers.dialects import dialect
 from penstock.providers.gate import Gate
 from penstock.providers.port import Answer, Assembler, Provider
@@ -62,6 +63,7 @@ class Engine:
         slots: Gate,
         clock: Clock,
         ids: Callable[[], str],
+        prefixes: Prefixes | None = None,
         sinks: Sequence[Callable[[Outcome], Awaitable[None]]] = (),
     ) -> None:
         self.providers = providers
@@ -70,6 +72,8 @@ class Engine:
         self.clock = clock
         self._replies = replies
         self._slots = slots
+        self.prefixes = prefixes or Prefixes(clock)
+        """Lays prompts out for the providers' caches."""
         self._ids = ids
         self.sinks = tuple(sinks)
         """What hears how each call ended, before its caller does."""
@@ -151,15 +155,20 @@ class Engine:
             return state
         except asyncio.CancelledError:
             return Refused(state.call, Cancelled("called off before it was sent"))
+        finally:
+            if flight.laid is not None:
+                flight.laid.ended(None)
 
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         match state:
             case Shape():
-                return state.next(self.rules, await self.admission.limits(state.call.scope.path))
+                flight.laid = await self.prefixes.lay(state.shaped(self.rules))
+                return state.next(flight.laid.call, self.rules, await self.admission.limits(state.call.scope.path))
             case Admit():
                 hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
                 return state.next(hold if isinstance(hold, Never) else Granted(hold), self.rules)
             case Send():
+                state = await self._in_turn(state, flight)
                 return state.next(await self._send(state.call, flight), self.rules)
             case Settle():
                 await self._settle(state, flight, place)
@@ -169,6 +178,12 @@ class Engine:
                 return state.next()
             case _:
                 assert_never(state)
+
+    async def _in_turn(self, state: Send, flight: Flight) -> Send:
+        """The same when whoever writes the prefix that it would read has begun to be answered."""
+        if flight.laid is None or await flight.laid.turn(state.call.deadline):
+            return state
+        return msgspec.structs.replace(state, call=state.call.without("layout"))
 
     async def _send(self, call: Call, flight: Flight) -> Answered | Failed:
         wire = dialect(call.dialect)
@@ -198,6 +213,8 @@ class Engine:
     async def _settle(self, state: Settle, flight: Flight, place: _Place) -> None:
         if state.hold or state.used != NOTHING:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
+        if flight.laid is not None:
+            flight.laid.ended(None if state.receipt.estimated else state.usage)
         if not state.receipt.estimated:
             self.rules = self.rules.learning(state.call.model, state.quote, state.usage)
         if flight.keeps and state.stores and isinstance(state.outcome, Reply):
@@ -223,6 +240,7 @@ async def _followed(answer: Answer, assembler: Assembler, flight: Flight) -> Non
     """Tell what comes, up to the terminal event: whoever leaves then has had it all, and so have we."""
     async for chunk in answer.chunks:
         flight.publish(assembler.feed(chunk))
+        flight.begun(assembler.usage)
         if assembler.over:
             flight.settling = True
             return

@@ -15,7 +15,8 @@ from penstock.clock import Clock
 from penstock.errors import Cancelled
 from penstock.flow import Done, Refused, State
 from penstock.ledger import Alert
-from penstock.values import Call, Delta
+from penstock.prefixes import Laid
+from penstock.values import Call, Delta, Usage
 
 __all__ = ["Flight"]
 
@@ -41,6 +42,8 @@ class Flight:
         self.alerts: Sequence[Alert] = ()
         self.provider = ""
         """Who answers, once it is known."""
+        self.laid: Laid | None = None
+        """How its prompt was laid out, once that is decided."""
         self.headers: Mapping[str, str] = {}
         """Those of the upstream's answer, once it has begun; names in lower case."""
         self._clock = clock
@@ -90,6 +93,11 @@ class Flight:
         """Tell all listeners what has come."""
         self._deltas.extend(deltas)
         self._tell()
+
+    def begun(self, usage: Usage | None) -> None:
+        """The answer has begun, or goes on; ``usage`` as far as it was reported."""
+        if self.laid is not None and self._deltas:
+            self.laid.begun(usage)
 
     @property
     def told(self) -> int:

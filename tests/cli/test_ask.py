@@ -69,6 +69,7 @@ def test_without_a_key_the_embedded_reader_answers_with_a_citation(notes: Path) 
     assert "leaves at nine" in run.stdout
     assert "No model was asked" in run.stdout
     assert "asked $0.00 = spent $0.00" in run.stderr
+    assert "embedded (no key is set, and no provider is described)" in run.stderr
     assert "photo.bin" in run.stderr
     assert "Traceback" not in run.stderr
 
@@ -117,7 +118,8 @@ def test_a_real_server_of_either_kind_answers(notes: Path, dialect: str) -> None
         (["ask", "Why?", "notes/photo.bin"], 2, "nothing to read"),
         (["why", "c_0"], 2, "ask something first"),
         (["frobnicate"], 2, "invalid choice"),
-        (["ask"], 2, "the following arguments are required"),
+        (["ask"], 2, "the following arguments are required: QUESTION\n"),
+        (["ask", "Why?", "--budget", ""], 2, "in single quotes"),
     ],
 )
 def test_bad_input_is_one_line_and_an_exit_code(notes: Path, arguments: list[str], code: int, words: str) -> None:
@@ -132,8 +134,11 @@ def test_bad_input_is_one_line_and_an_exit_code(notes: Path, arguments: list[str
     ("toml", "words"),
     [
         ("provider = ", "not TOML"),
-        ("colour = 3", "unknown field `colour`"),
-        ('[providers.x]\ndialect = "openai"\nbase_url = "http://127.0.0.1"\nurl = "y"', "unknown field `url`"),
+        ("colour = 3", "unknown key 'colour' at the top"),
+        (
+            '[providers.x]\ndialect = "openai"\nbase_url = "http://127.0.0.1"\nurl = "y"',
+            "unknown key 'url' in [providers.x]",
+        ),
         ('[providers.x]\ndialect = "french"\nbase_url = "http://127.0.0.1"', "dialect"),
         ('provider = "y"', "provider = 'y' is not described"),
         ("max_concurrency = 0", "at least 1"),
@@ -208,6 +213,29 @@ def test_an_unreadable_file_is_skipped_with_a_reason(notes: Path) -> None:
     assert "notes/link.md" in [skipped["path"] for skipped in json.loads(run.stdout)["skipped"]]
 
 
+@pytest.mark.parametrize(
+    ("words", "model", "chosen"),
+    [
+        ((), "gpt-5.5", "large of openai, since PENSTOCK_OPENAI_BASE_URL is set"),
+        (("--model", "small"), "gpt-5-mini", "--model small of openai, since PENSTOCK_OPENAI_BASE_URL is set"),
+        (("--provider", "openai"), "gpt-5.5", "large of --provider openai"),
+        (("--config", "named.toml"), "mine", "large of work, which named.toml describes"),
+        (("--provider", "embedded"), "embedded", "--provider embedded"),
+    ],
+)
+def test_which_model_answered_is_told_and_why_that_one(
+    notes: Path, words: tuple[str, ...], model: str, chosen: str
+) -> None:
+    with serving("At nine.") as up:
+        work = f'provider = "work"\n[providers.work]\ndialect = "openai"\nlarge = "mine"\nbase_url = "{up.url}"\n'
+        (notes.parent / "named.toml").write_text(work)
+        question = ("ask", "When does the night train leave?", *words)
+        run = penstock(*question, cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url)
+        told = json.loads(penstock(*question, "--json", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url).stdout)
+    assert f" · {model} ({chosen}) · why: penstock why c_" in run.stderr
+    assert (told["model"], told["model_chosen"]) == (model, chosen)
+
+
 def test_ctrl_c_settles_and_tells_what_was_spent(notes: Path) -> None:
     with serving(Plan("Never.", hang=True)) as up:
         command = [sys.executable, "-m", "penstock", "ask", "Why?", "notes"]
@@ -232,5 +260,8 @@ def test_help_shows_examples_and_version(notes: Path) -> None:
         run = penstock(*arguments, cwd=notes.parent)
         assert run.returncode == 0
         assert "example" in run.stdout
+    told = penstock("ask", "--help", cwd=notes.parent).stdout
+    assert "QUESTION [PATH ...]" in told
+    assert "OPENAI_API_KEY       large is gpt-5.5" in told
     assert penstock("--version", cwd=notes.parent).stdout.startswith("penstock ")
     assert "COMMAND" in penstock(cwd=notes.parent).stdout

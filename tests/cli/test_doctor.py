@@ -42,7 +42,16 @@ def state(checks: dict[str, dict[str, str]], name: str) -> tuple[str, str]:
 def test_a_new_house_is_sound_and_stays_as_it_is(doctor: Any, home: Path) -> None:
     checks = doctor()
     assert {check["state"] for check in checks.values()} == {"ok", "note"}
-    assert {"python", "start", "clock", "home", "configuration", "providers", "keys", "clients"} <= checks.keys()
+    assert {
+        "python",
+        "start",
+        "clock",
+        "home",
+        "configuration",
+        "providers",
+        "virtual keys",
+        "clients",
+    } <= checks.keys()
     assert "penstock run -- CMD" in checks["clients"]["mend"]
     assert not home.exists()
 
@@ -78,9 +87,9 @@ def test_damaged_files_are_found_and_left_alone(doctor: Any, home: Path, name: s
 def test_lost_keys_are_found(doctor: Any, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["key", "add", "ci"])
     capsys.readouterr()
-    assert "1: each request needs one" in state(doctor(), "keys")[1]
+    assert "1: each request needs one" in state(doctor(), "virtual keys")[1]
     (home / "keys.pepper").unlink()
-    assert "nobody is let in" in state(doctor(code=1), "keys")[1]
+    assert "nobody is let in" in state(doctor(code=1), "virtual keys")[1]
 
 
 def test_a_home_that_cannot_be_one(doctor: Any, home: Path) -> None:
@@ -110,7 +119,7 @@ def test_a_configuration_that_is_none(doctor: Any, tmp_path: Path) -> None:
     (tmp_path / "penstock.toml").write_text("colour = 3")
     found, told = state(doctor(code=1), "configuration")
     assert found == "fails"
-    assert "unknown field `colour`" in told
+    assert "unknown key 'colour'" in told
 
 
 def test_keys_are_named_and_never_shown(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +179,7 @@ def test_whether_a_client_really_goes_through(monkeypatch: pytest.MonkeyPatch, h
         await asyncio.sleep(0.6)  # a running gateway looks at its keys twice a second
         code, checks = await examine(OPENAI_BASE_URL=f"{address}/v1", OPENAI_API_KEY="sk-mine")
         assert code == 1
-        assert "answers 401 to this client: this is not a key" in checks["OPENAI_BASE_URL"]["told"]
+        assert "answers 401 to this client: this is no virtual key" in checks["OPENAI_BASE_URL"]["told"]
         assert "set OPENAI_API_KEY" in checks["OPENAI_BASE_URL"]["mend"]
         code, checks = await examine(OPENAI_BASE_URL=f"{address}/v1", OPENAI_API_KEY=key)
         assert (code, checks["OPENAI_BASE_URL"]["state"]) == (0, "ok")

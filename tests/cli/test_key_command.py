@@ -56,7 +56,7 @@ def test_a_key_is_shown_once_and_known_from_then_on(penstock: Run, home: Path) -
     out, err = penstock("key", "add", "ci", "--budget", "$5/day", "--models", "gpt-5-mini, claude-*", "--rpm", "60")
     key = out.strip()
     assert "It is shown this once" in err
-    assert "serves nobody without a key" in err
+    assert "serves nobody without a virtual key" in err
     (client,) = identify(home, [key])
     assert client.name == "ci"
     assert client.limits == Limits(nano=5_000_000_000)
@@ -83,10 +83,10 @@ def test_the_list_tells_limits_and_what_is_spent(penstock: Run, home: Path) -> N
     assert (told["name"], told["scope"], told["budget"], told["budget_nano"]) == (
         "ci",
         "team-a",
-        "$0.0500/hour",
+        "$0.05/hour",
         50_000_000,
     )
-    assert (told["spent"], told["spent_nano"], told["tpm"], told["rpm"]) == ("$0.0020", 2_000_000, 9, None)
+    assert (told["spent"], told["spent_nano"], told["tpm"], told["rpm"]) == ("$0.002", 2_000_000, 9, None)
     assert told["expires"].endswith("+00:00")
     assert "digest" not in told
     assert listed["scopes"] == [{"scope": "team-a", "budget": "$50.00/month", "budget_nano": 50_000_000_000}]
@@ -133,13 +133,15 @@ def test_a_list_of_nothing_makes_no_file(penstock: Run, home: Path) -> None:
         (["add", "ci", "--scope", "key:x"], "no name"),
         (["add", "ci", "--budget", "$5/year"], "write it like"),
         (["add", "ci", "--budget", "lots/day"], "not an amount of money"),
+        (["add", "ci", "--budget", "/day"], "the amount of money is empty (write it like 5c, $20, 5c/hour or $5/day"),
+        (["add", "ci", "--budget", ""], "in a shell '$5/day', in single quotes"),
         (["add", "ci", "--rpm", "0"], "not a number a minute"),
         (["add", "ci", "--tpm", "1.5"], "not a number a minute"),
         (["add", "ci", "--expires", "tomorrow"], "write it like"),
-        (["add", "taken"], "there is a key 'taken' already"),
+        (["add", "taken"], "there is a virtual key 'taken' already"),
         (["change", "ci", "--rpm", "5"], "there are: taken"),
-        (["rotate", "ci"], "no key 'ci'"),
-        (["remove", "ci"], "no key 'ci'"),
+        (["rotate", "ci"], "no virtual key 'ci'"),
+        (["remove", "ci"], "no virtual key 'ci'"),
         (["scope", "team-a", "--budget", "$1/hour"], "would be renewed"),
     ],
 )

@@ -193,7 +193,7 @@ def test_codex_shows_the_key_of_its_environment_else_its_login(variables: dict[s
 def test_one_budget_holds_for_all_that_a_command_asks_under_whatever_keys(tmp_path: Path) -> None:
     """Each call costs 2 cents, and so it may: two fit into 5 cents, whoever asks. The next run begins anew."""
     with upstream(Plan("At nine.", usage=Usage(input=10, output=10_000))) as up:
-        variables = {"PENSTOCK_OPENAI_BASE_URL": up.url}
+        variables, spent = {"PENSTOCK_OPENAI_BASE_URL": up.url}, "$0.040005"
         for asked in ("one", "another"):
             words = ("--budget", "5c", *python(KEYS_OF_MANY), *(f"{asked}{number}" for number in range(4)))
             done = penstock_run(*words, cwd=tmp_path, **variables)
@@ -201,12 +201,12 @@ def test_one_budget_holds_for_all_that_a_command_asks_under_whatever_keys(tmp_pa
             answered, again, *refused = done.stdout.splitlines()
             assert (answered, again) == ("200", "200")
             assert all("402 the call may cost up to $0.0" in line and "budget 'run'" in line for line in refused)
-            first, *warned, last = done.stderr.splitlines()
+            first, *warned, cause, last = done.stderr.splitlines()
             assert first == "done"
-            assert [line for line in warned if "penstock: budget: $0.0400" in line] == warned
-            assert last.startswith(
-                "penstock: asked $0.0400 = spent $0.0400 + saved $0.00; 2 calls answered, 2 did not fit"
-            )
+            assert [line for line in warned if "penstock: budget: $0.04" in line] == warned
+            assert cause.startswith("penstock: did not fit the budget, last: the call may cost up to $0.0")
+            ended = "2 calls answered, 2 did not fit the budget of $0.05"
+            assert last == f"penstock: asked {spent} = spent {spent} + saved $0.00; {ended}"
         assert len(up.exchanges) == 4
 
 
@@ -216,7 +216,7 @@ def test_the_configured_budget_is_that_of_a_run_and_another_one_is_in_its_place(
         variables = {"PENSTOCK_OPENAI_BASE_URL": up.url}
         done = penstock_run(*python(KEYS_OF_MANY), "one", cwd=tmp_path, **variables)
         assert done.stdout.startswith("402")
-        assert "0 calls answered, 1 did not fit the budget of $0.0100" in done.stderr
+        assert "0 calls answered, 1 did not fit the budget of $0.01" in done.stderr
         done = penstock_run("--budget", "5c", *python(KEYS_OF_MANY), "one", cwd=tmp_path, **variables)
         assert done.stdout == "200\n"
 
@@ -225,18 +225,44 @@ def test_what_is_refused_upstream_is_told_apart(tmp_path: Path) -> None:
     with upstream(Plan("no such key", status=401)) as up:
         done = penstock_run(*python(KEYS_OF_MANY), "one", cwd=tmp_path, PENSTOCK_OPENAI_BASE_URL=up.url)
     assert done.stdout == "401 no such key\n"
-    assert done.stderr.endswith("0 calls answered, 1 failed\n")
+    cause, last = done.stderr.splitlines()[-2:]
+    assert cause == "penstock: failed, last: the upstream answered 401: no such key (check the key that you send)"
+    assert last.endswith("; 0 calls answered, 1 failed")
 
 
 def test_a_command_that_asks_nothing_here_is_told(tmp_path: Path) -> None:
     assert "does it read OPENAI_BASE_URL or ANTHROPIC_BASE_URL?" in penstock_run("true", cwd=tmp_path).stderr
     done = penstock_run("true", cwd=tmp_path, CLAUDE_CODE_USE_BEDROCK="1")
     assert "asked no model through here (CLAUDE_CODE_USE_BEDROCK is set)" in done.stderr
+    models = "import os, urllib.request; urllib.request.urlopen(os.environ['OPENAI_BASE_URL'] + '/models')"
+    with upstream("At nine.") as up:
+        done = penstock_run(*python(models), cwd=tmp_path, PENSTOCK_OPENAI_BASE_URL=up.url)
+    assert "(1 request came, none of them a call that could be asked)" in done.stderr
+
+
+def test_a_call_without_a_price_is_told_apart_from_one_that_does_not_fit(tmp_path: Path) -> None:
+    asks = KEYS_OF_MANY.replace("gpt-5-mini", "of-nobody")
+    with upstream("At nine.") as up:
+        done = penstock_run("--budget", "5c", *python(asks), "one", cwd=tmp_path, PENSTOCK_OPENAI_BASE_URL=up.url)
+    cause, last = done.stderr.splitlines()[-2:]
+    assert cause.startswith("penstock: of unknown price, last: the price of model 'of-nobody' is not known")
+    assert last.endswith("; 0 calls answered, 1 of unknown price")
+
+
+def test_what_a_person_may_not_expect_is_said_before_the_command_begins(tmp_path: Path) -> None:
+    done = penstock_run(*python(SHOW), cwd=tmp_path)
+    assert done.stderr.startswith("penstock: no key is set: set OPENAI_API_KEY or ANTHROPIC_API_KEY")
+    with upstream("At nine.") as up:
+        done = penstock_run(*python(SHOW), cwd=tmp_path, OPENAI_BASE_URL=f"{up.url}/v1", OPENAI_API_KEY="k")
+        said = f"penstock: OPENAI_BASE_URL leads to {up.url}/v1 and is not followed"
+        assert done.stderr.startswith(said)
+        assert f"(to ask that server: PENSTOCK_OPENAI_BASE_URL={up.url}/v1)" in done.stderr
+        assert "no key is set" not in done.stderr
 
 
 def test_the_terminal_is_the_commands_own(tmp_path: Path) -> None:
     code = "import sys; print(sys.stdin.read()); sys.stderr.write('oops\\n')"
-    done = penstock_run(*python(code), cwd=tmp_path)
+    done = penstock_run(*python(code), cwd=tmp_path, OPENAI_API_KEY="k")
     assert (done.returncode, done.stdout) == (0, "typed\n")
     assert done.stderr.startswith("oops\n")
 
@@ -250,6 +276,8 @@ def test_the_terminal_is_the_commands_own(tmp_path: Path) -> None:
         (("--", "."), 126, "cannot be run"),
         (("--config", "no.toml", "--", "true"), 2, "no configuration file"),
         (("--budget", "much", "--", "true"), 2, "'much' is not an amount of money"),
+        (("--budget", "", "--", "true"), 2, "the amount of money is empty"),
+        (("--budget", "/day", "--", "true"), 2, "in a shell '$0.50', in single quotes"),
         (("--", "sh", "-c", "exit 42"), 42, "penstock: asked $0.00"),
         (("sh", "-c", "kill -9 $$"), 137, "penstock: asked $0.00"),
         (("--", "sh", "-c", 'exit "$#"', "x", "--config", "--json"), 2, "penstock: asked $0.00"),

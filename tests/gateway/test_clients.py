@@ -104,7 +104,7 @@ def test_where_there_are_keys_nobody_is_let_in_without(peer: str) -> None:
     async def test(house: House) -> None:
         key = await house.key()
         for shown, said in (
-            ("", "needs a key"),
+            ("", "needs a virtual key"),
             (PLACEHOLDER, "those begin with pk-"),
             ("sk-live-0123456789", "those begin with pk-"),
             (key[:-1], "typo"),
@@ -321,7 +321,7 @@ def test_who_asks_too_fast_is_told_when_to_come_again() -> None:
 def test_a_request_larger_than_a_minute_is_refused_for_good() -> None:
     async def test(house: House) -> None:
         client = await house.ask(await house.key(tpm=1000))
-        with pytest.raises(Rejected, match="more than the key") as caught:
+        with pytest.raises(Rejected, match="more than the virtual key") as caught:
             await house.clients.admit(client, 1001, NOW)
         assert caught.value.status == 413
         await house.clients.admit(client, 1000, NOW)

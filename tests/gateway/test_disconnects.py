@@ -260,14 +260,16 @@ def test_readers_that_do_not_read_keep_nobody_waiting() -> None:
 
 _SERVE = """
 import sys
-from penstock.config import load
+from msgspec.structs import replace
+from penstock.config import GatewaySettings, load
 from penstock.gateway.serve import reachable, serve
 from penstock.gateway.server import address, bind
 
 sock = bind("127.0.0.1", 0)
 told = address(sock)
 workers, drain = map(int, sys.argv[1:])
-sys.exit(serve(reachable(load(None)), sock, workers=workers, drain=drain, ready=lambda: print(told, flush=True)))
+settings = replace(reachable(load(None)), gateway=GatewaySettings(drain=drain))
+sys.exit(serve(settings, sock, workers=workers, ready=lambda: print(told, flush=True)))
 """
 
 

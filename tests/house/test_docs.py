@@ -26,12 +26,12 @@ PAGES = [path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")
 _BLOCK = re.compile(r"^```python *(?P<mark>[^\n]*)\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(text: str) -> list[tuple[int, str]]:
-    """The runnable blocks of a page: the line each begins on, and its source."""
+def blocks(text: str, mark: str = "") -> list[tuple[int, str]]:
+    """The blocks of a page that bear a mark, or none and are runnable: the line each begins on, and its source."""
     return [
         (text.count("\n", 0, found.start("source")) + 1, found["source"])
         for found in _BLOCK.finditer(text)
-        if found["mark"].strip() != "no-run"
+        if found["mark"].strip() == mark
     ]
 
 

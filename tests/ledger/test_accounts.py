@@ -92,7 +92,7 @@ def test_an_alert_is_readable() -> None:
     (alert,) = alerts(
         account("a", limits=Limits(nano=10**9)), account("a", limits=Limits(nano=10**9), spent=Amounts(nano=9 * 10**8))
     )
-    assert alert.message == "$0.9000 of $1.00 used"
+    assert alert.message == "$0.90 of $1.00 used"
     (alert,) = alerts(
         account("a", limits=Limits(repl_steps=50)),
         account("a", limits=Limits(repl_steps=50), spent=Amounts(repl_steps=50)),

@@ -177,6 +177,34 @@ def test_a_burst_of_refusals_shrinks_once_a_second_and_never_below_one() -> None
     asyncio.run(main())
 
 
+def test_after_an_outage_what_was_borne_before_is_found_again_fast() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        gate = Gate(clock, start=100)
+        for _ in range(20):
+            gate.throttled()
+            await clock.advance(1.0)
+        assert gate.limit == 1
+        rounds = 0
+        while gate.limit < 70:
+            rounds += 1
+            taken = gate.limit
+            for _ in range(taken):
+                await gate.acquire()
+            for _ in range(taken):
+                gate.accepted()
+            for _ in range(taken):
+                gate.release()
+        assert rounds <= 7  # doubled each time
+        await gate.acquire()
+        grown = gate.limit
+        for _ in range(grown):
+            gate.accepted()
+        assert gate.limit <= grown + 1  # and beyond that slowly again
+
+    asyncio.run(main())
+
+
 def test_a_fixed_gate_stays() -> None:
     gate = Gate.fixed(3, FakeClock())
     gate.throttled()

@@ -132,7 +132,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(tmp_path: Path) -> None:
             await keys.add(a_key("one"))
         with pytest.raises(BadInput, match="there are: one"):
             await keys.change(a_key("two"))
-        with pytest.raises(BadInput, match="no key"):
+        with pytest.raises(BadInput, match="no virtual key"):
             await keys.remove("two")
         with pytest.raises(BadInput, match="within one month"):
             await keys.share("team", Budget(9, "month"))
@@ -328,7 +328,7 @@ def test_damage_shows_in_a_store_that_is_open_and_so_does_its_mending(kind: str,
 def test_a_damaged_file_stays_where_it_is(tmp_path: Path) -> None:
     """Set aside, it would be missed by nobody, and the door would be open."""
     (tmp_path / "keys.sqlite").write_bytes(b"this is no database" * 300)
-    with pytest.raises(KeysUnreadable, match="to begin without keys"):
+    with pytest.raises(KeysUnreadable, match="to begin without virtual keys"):
         read(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["keys.sqlite"]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +20,7 @@ from penstock.values import NANO, Money, parse_money
         ("2", 2 * NANO),
         (" 5c ", 50_000_000),
         ("0.25 USD", 250_000_000),
-        (".5$", NANO // 2),
+        ("0.5$", NANO // 2),
         ("$0", 0),
         ("$ 1", NANO),
     ],
@@ -37,12 +40,13 @@ def test_what_is_no_amount_says_how_to_write_one(text: str) -> None:
     [
         (0, "$0.00"),
         (2_100_000, "$0.0021"),
-        (11_000_000, "$0.0110"),
+        (11_000_000, "$0.011"),
+        (50_000_000, "$0.05"),
         (150, "$0.00000015"),
         (1, "$0.000000001"),
-        (999_999_999, "$1.0000"),
+        (999_999_999, "$0.999999999"),
         (NANO, "$1.00"),
-        (3 * NANO + 104_000_000, "$3.10"),
+        (3 * NANO + 104_000_000, "$3.104"),
         (-1_500_000_000, "-$1.50"),
     ],
 )
@@ -52,9 +56,38 @@ def test_amounts_as_people_read_them(nano: int, shown: str) -> None:
 
 
 @given(st.integers(0, 10**15))
-def test_what_is_shown_is_close_to_the_amount(nano: int) -> None:
-    error = abs(parse_money(str(Money(nano))) - nano)
-    assert error <= (5_000_000 if nano >= NANO else max(nano * 0.05, 1))
+def test_what_is_shown_is_the_very_amount(nano: int) -> None:
+    assert parse_money(str(Money(nano))) == nano
+    assert str(Money(-nano)).lstrip("-") == str(Money(nano))
+
+
+@given(st.lists(st.integers(-(10**12), 10**12)))
+def test_amounts_add_up_as_they_are_printed(amounts: list[int]) -> None:
+    shown = [Decimal(str(Money(nano)).replace("$", "")) for nano in [*amounts, sum(amounts)]]
+    assert sum(shown[:-1]) == shown[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the amount of money is empty"),
+        (" ", "the amount of money is empty"),
+        (".50", "'.50' is not an amount of money"),  # what a shell leaves of "$1.50"
+        ("/day", "only the budget of a virtual key has a period"),
+        ("$5/day", "only the budget of a virtual key has a period"),
+    ],
+)
+def test_what_a_shell_leaves_of_an_amount_says_how_to_quote_it(text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)) as caught:
+        parse_money(text)
+    assert "in a shell '$0.50', in single quotes" in caught.value.mend
+
+
+def test_all_forms_that_are_named_are_understood() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_money("")
+    named = caught.value.mend.partition(";")[0].removeprefix("write it like ").replace(" or ", ", ").split(", ")
+    assert [int(parse_money(text)) for text in named] == [5 * NANO, NANO // 2, 50_000_000, NANO // 2]
 
 
 def test_an_error_without_a_mend_is_its_message() -> None:

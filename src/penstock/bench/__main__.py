@@ -43,12 +43,19 @@ def _overload(quick: bool) -> list[Figure]:
     return overload.run(quick=quick)
 
 
+def _prefix(quick: bool) -> list[Figure]:
+    from penstock.bench import prefix
+
+    return prefix.run(quick=quick)
+
+
 BENCHMARKS: Mapping[str, Callable[[bool], list[Figure]]] = {
     "engine": _engine,
     "gateway": _gateway,
     "disconnects": _disconnects,
     "hostile": _hostile,
     "overload": _overload,
+    "prefix": _prefix,
 }
 
 

@@ -17,10 +17,10 @@ from penstock import __version__
 __all__ = ["main"]
 
 COMMANDS = {
-    "ask": "answer a question from files and folders",
+    "ask": "answer a question, from files and folders if any are named",
     "why": "tell how an answer came about",
     "serve": "serve OpenAI and Anthropic clients that change nothing but their base URL",
-    "key": "give clients of the gateway keys, budgets and rates",
+    "key": "give clients of the gateway virtual keys, with budgets and rates",
     "run": "run a command whose model calls go through a gateway of its own",
     "doctor": "check that everything works, and say how to mend what does not",
 }

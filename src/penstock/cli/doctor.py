@@ -12,13 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from penstock import __version__
+from penstock.cli.addresses import PATIENCE, get, is_penstock, json_object, root, shown_address
 from penstock.cli.clients import BYPASSES, KEYS, POINTERS
 from penstock.cli.run import print_json, say, shared
 from penstock.config import Settings, home, load
@@ -39,7 +40,6 @@ _RELEASED = 1_793_491_200.0
 _SLOW_MS = 500.0
 _USUAL = "http://127.0.0.1:8080"
 """Where ``penstock serve`` listens when nothing else is said."""
-_TIMEOUT = 10.0
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -164,7 +164,7 @@ def _providers(settings: Settings) -> Iterator[Check]:
         told = "none: the embedded reader answers"
         yield Check("providers", "note", told, "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or write a penstock.toml")
     for name, described in settings.providers.items():
-        told = f"{described.dialect} at {_host(described.base_url)}"
+        told = f"{described.dialect} at {shown_address(described.base_url)}"
         if not described.key_env:
             yield Check(name, "ok", f"{told}, without a key")
         elif os.environ.get(described.key_env):
@@ -194,21 +194,25 @@ async def _keys() -> list[Check]:
     try:
         count = len((await keys.ring()).keys)
     except KeysUnreadable as error:
-        return [Check("keys", "fails", error.message, error.mend)]
+        return [Check("virtual keys", "fails", error.message, error.mend)]
     finally:
         await keys.close()
-    return [Check("keys", "ok", f"{count}: each request needs one" if count else "none: this machine alone is served")]
+    return [
+        Check(
+            "virtual keys", "ok", f"{count}: each request needs one" if count else "none: this machine alone is served"
+        )
+    ]
 
 
 async def _unpointed() -> Check:
     """No variable leads anywhere: where would one?"""
     told = "no variable leads them to a gateway here"
     try:
-        _, body = await _get(f"{_USUAL}/health")
+        _, body = await get(f"{_USUAL}/health")
     except OSError:
         body = b""
     mend = "penstock serve tells what to export"
-    if _is_penstock(body):
+    if is_penstock(body):
         mend = f"one serves at {_USUAL}: export OPENAI_BASE_URL={_USUAL}/v1 ANTHROPIC_BASE_URL={_USUAL}"
     return Check("clients", "note", told, f"{mend}; or run one command: penstock run -- CMD")
 
@@ -227,48 +231,45 @@ def _past() -> Iterator[Check]:
 async def _pointed(variable: str, address: str, *, online: bool) -> Check:
     """Whether clients that follow the variable come to a penstock that lets them in."""
     family = variable.partition("_")[0].lower()
-    root = address.rstrip("/").removesuffix("/v1")
-    told = f"it leads to {_host(address)}"
-    scheme, _, host = root.partition("://")
+    gateway = root(address)
+    told = f"it leads to {shown_address(address)}"
+    scheme, _, host = gateway.partition("://")
     if not host or scheme not in {"http", "https"}:
         return Check(variable, "fails", f"{told}, which is no address", f"write http:// before it: {_USUAL}")
     try:
-        health, body = await _get(f"{root}/health")
+        health, body = await get(f"{gateway}/health")
     except OSError as error:
         mend = "start it: penstock serve" if scheme == "http" else "a penstock is asked with http://, not https://"
         return Check(variable, "fails", f"{told}, where nobody answers ({error})", mend)
-    if health != 200 or not _is_penstock(body):
-        return Check(variable, "fails", f"{told}, which is no penstock", "set it to what penstock serve tells")
-    return await _let_in(variable, family, root, told, online=online)
+    if health != 200 or not is_penstock(body):
+        mend = f"set it to what penstock serve tells; a server to ask is named in PENSTOCK_{family.upper()}_BASE_URL"
+        return Check(variable, "fails", f"{told}, which is no penstock", mend)
+    return await _let_in(variable, family, gateway, told, online=online)
 
 
-async def _let_in(variable: str, family: str, root: str, told: str, *, online: bool) -> Check:
-    """Whether the penstock at ``root`` serves a client with the keys that are set here."""
+async def _let_in(variable: str, family: str, gateway: str, told: str, *, online: bool) -> Check:
+    """Whether the penstock at ``gateway`` serves a client with the keys that are set here."""
     names = KEYS[family]
     named = next((name for name in reversed(names) if os.environ.get(name)), "")
     shown = {"authorization": f"Bearer {os.environ[named]}"} if named else {}
     version = {"anthropic-version": "2023-06-01"} if family == "anthropic" else {}
-    status, body = await _get(f"{root}/{'v1/models' if online else 'metrics'}", {**shown, **version})
+    status, body = await get(f"{gateway}/{'v1/models' if online else 'metrics'}", {**shown, **version})
     if status != 200:
-        said = str(mapping(_object(body).get("error")).get("message") or "no word")
-        mend = f"set {named or names[0]} to a key that this gateway, or the provider behind it, knows"
+        said = str(mapping(json_object(body).get("error")).get("message") or "no word")
+        mend = f"set {named or names[0]} to a virtual key of this gateway, or a key that its provider knows"
         return Check(variable, "fails", f"{told}, a penstock that answers {status} to this client: {said}", mend)
     if not named:
         mend = f"an SDK insists on one: export {names[0]}=penstock, or your own"
         return Check(variable, "note", f"{told}, a penstock; no key is set for it", mend)
-    if _proxied(root):
+    if _proxied(gateway):
         return Check(variable, "note", f"{told}, and a proxy is set for it", "export NO_PROXY=127.0.0.1,localhost")
     if not online:
         return Check(variable, "ok", f"{told}, a penstock that lets this client in")
-    models = len(entries(_object(body).get("data")))
+    models = len(entries(json_object(body).get("data")))
     if not models:
         mend = "describe a provider of that family in its penstock.toml"
         return Check(variable, "fails", f"{told}, a penstock that lists no models of {family}", mend)
     return Check(variable, "ok", f"{told}, a penstock that lets this client in and lists {models} models")
-
-
-def _is_penstock(health: bytes) -> bool:
-    return {"status", "version", "in_flight"} <= _object(health).keys()
 
 
 def _proxied(address: str) -> bool:
@@ -278,21 +279,6 @@ def _proxied(address: str) -> bool:
 
     parts = urlsplit(address)
     return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
-
-
-async def _get(address: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-    """Status and body. Raises `OSError` when nobody answers in time."""
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as web,
-            web.get(address, headers=headers, allow_redirects=False) as answer,
-        ):
-            return answer.status, await answer.content.read(65_536)
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise OSError(type(error).__name__) from None
 
 
 async def _online(settings: Settings) -> list[Check]:
@@ -307,25 +293,12 @@ async def _online(settings: Settings) -> list[Check]:
             if not isinstance(provider, Fetcher):
                 continue
             try:
-                deadline = runtime.engine.clock.monotonic() + _TIMEOUT
+                deadline = runtime.engine.clock.monotonic() + PATIENCE
                 listed = await provider.fetch("models", deadline=deadline)
-                models = len(entries(_object(listed.body).get("data")))
+                models = len(entries(json_object(listed.body).get("data")))
                 found.append(Check(f"{name} online", "ok", f"lists {models} models"))
             except PenstockError as error:
                 found.append(Check(f"{name} online", "fails", error.message, error.mend))
     finally:
         await runtime.close()
     return found
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        return mapping(msgspec.json.decode(body))
-    except msgspec.DecodeError:
-        return {}
-
-
-def _host(address: str) -> str:
-    """An address without what may be secret in it: a name, a password, a query."""
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if rest else address.partition("?")[0]

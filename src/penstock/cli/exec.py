@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -18,16 +19,17 @@ from collections.abc import Generator, Mapping, Sequence
 import msgspec
 
 from penstock.admission import Admission
-from penstock.cli.clients import BYPASSES, adapted, environment, program
+from penstock.cli.addresses import get
+from penstock.cli.clients import adapted, environment, program
 from penstock.cli.run import say
+from penstock.cli.tally import Tally
+from penstock.cli.upstreams import unfollowed, without_key
 from penstock.config import BudgetSettings, Settings, home, load
-from penstock.errors import BadInput, BudgetExceeded
-from penstock.flow import Done, Refused
+from penstock.errors import BadInput
 from penstock.gateway.serve import reachable, serving
-from penstock.ledger import Account, Alert, Amounts, Limits, Never, Receipt
+from penstock.ledger import Account, Alert, Amounts, Limits, Never
 from penstock.runtime import build
-from penstock.ticket import Outcome
-from penstock.values import Money, parse_money
+from penstock.values import parse_money
 
 __all__ = ["arguments", "run"]
 
@@ -38,7 +40,7 @@ EXAMPLES = """examples:
   penstock run -- python agent.py
 
 The command sees OPENAI_BASE_URL, ANTHROPIC_BASE_URL and their like; codex, which reads none, gets -c model_provider=...
-The exit code is its own. At its end a line tells what was asked, spent and saved."""
+The exit code is its own. Its last line tells what was asked, spent and saved, and how long calls waited for budget."""
 
 _FORWARDED = [
     getattr(signal, name)
@@ -113,40 +115,11 @@ class _NotRun(BadInput):
     exit_code = 126
 
 
-class _Tally:
-    """A sink: how the calls of the command ended."""
-
-    def __init__(self) -> None:
-        self.answered = self.refused = self.failed = 0
-
-    async def __call__(self, outcome: Outcome) -> None:
-        match outcome.state:
-            case Done():
-                self.answered += 1
-            case Refused(error=BudgetExceeded()):
-                self.refused += 1
-            case Refused():
-                self.failed += 1
-
-    def told(self, receipt: Receipt, limits: Limits) -> str:
-        """The last line: what the command asked, and what that cost."""
-        if not (self.answered or self.refused or self.failed):
-            bypass = next((name for name in BYPASSES if os.environ.get(name)), "")
-            mend = f"{bypass} is set" if bypass else "does it read OPENAI_BASE_URL or ANTHROPIC_BASE_URL?"
-            return f"{receipt}; the command asked no model through here ({mend})"
-        parts = [f"{receipt}; {self.answered} call{'s' * (self.answered != 1)} answered"]
-        if self.refused:
-            budget = "the budget" if limits.nano is None else f"the budget of {Money(limits.nano)}"
-            parts.append(f"{self.refused} did not fit {budget}")
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        return ", ".join(parts)
-
-
 async def _run(words: Sequence[str], settings: Settings) -> int:
     """The gateway and the command. It knows no virtual keys: who runs the command is its only client."""
-    tally, limits = _Tally(), settings.budget.limits()
+    tally, limits = Tally(), settings.budget.limits()
     free = msgspec.structs.replace(reachable(settings), budget=BudgetSettings())
+    await _forewarn(words, free)
     runtime = await build(free, fit=True, sinks=[tally])
     accounts = runtime.engine.admission = _Accounts(runtime.engine.admission.holds, runtime.engine.clock)
     await accounts.open((), None if limits == Limits() else limits)
@@ -156,10 +129,29 @@ async def _run(words: Sequence[str], settings: Settings) -> int:
             variables = environment(address, os.environ, families, program(words))
             with _quiet():
                 code = await _attached(adapted(words, variables), variables)
+            requests = await _requests(address)
     finally:
         await runtime.close()
-    say(f"penstock: {tally.told(runtime.receipts.total(''), limits)}")
+    for line in tally.causes():
+        say(f"penstock: {line}")
+    say(f"penstock: {tally.told(runtime.receipts.total(''), limits, requests)}")
     return code
+
+
+async def _forewarn(words: Sequence[str], settings: Settings) -> None:
+    """Say what a person may not expect, while the terminal is still ours."""
+    for line in await unfollowed(settings, os.environ):
+        say(f"penstock: {line}")
+    if line := without_key(settings, os.environ, program(words)):
+        say(f"penstock: {line}")
+
+
+async def _requests(address: str) -> int:
+    """How many requests have come to the gateway, as far as it tells."""
+    with contextlib.suppress(OSError):
+        _, told = await get(f"{address}/metrics")
+        return sum(map(int, re.findall(rb"^penstock_requests_total\{.*\} (\d+)$", told, re.MULTILINE)))
+    return 0
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""``penstock key``: who may use the gateway, and how much of it."""
+"""``penstock key``: virtual keys, by which the gateway knows who may use it, and how much."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ EXAMPLES = """examples:
   penstock key change ci --budget '$8/day' --rpm none
   penstock key list --json
 
-A key is shown once, when it is made. As soon as there is one, the gateway serves nobody without."""
+A virtual key stands for the keys of the providers, which stay with the gateway. It is shown once, when it is made. As
+soon as there is one, the gateway serves nobody without."""
 
 _OPTIONS = (
     ("--budget", "AMOUNT", "the most it may spend, such as '$5/day', 5c/hour or '$20'"),
@@ -52,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("name", metavar="SCOPE" if name == "scope" else "NAME")
         if name in {"add", "change"}:
             action.add_argument(
-                "--scope", metavar="SCOPE", help="share stored replies, and a budget, with its other keys"
+                "--scope", metavar="SCOPE", help="share stored replies, and a budget, with its other virtual keys"
             )
             for option, value, text in _OPTIONS:
                 action.add_argument(option, metavar=value, help=text + ("; none: no limit" if name == "change" else ""))
@@ -95,7 +96,7 @@ async def _add(keys: Keys, options: argparse.Namespace) -> None:
 async def _change(keys: Keys, options: argparse.Namespace) -> None:
     changed = _asked((await keys.ring()).key(options.name), options)
     await keys.change(changed)
-    _tell(f"key {changed.name!r} is changed", _described(changed, None), options)
+    _tell(f"virtual key {changed.name!r} is changed", _described(changed, None), options)
 
 
 async def _rotate(keys: Keys, options: argparse.Namespace) -> None:
@@ -109,14 +110,14 @@ async def _rotate(keys: Keys, options: argparse.Namespace) -> None:
 async def _remove(keys: Keys, options: argparse.Namespace) -> None:
     await keys.remove(options.name)
     left = len((await keys.ring()).keys)
-    after = f"{left} left" if left else "none is left: from now on this machine, and it alone, is served without a key"
-    _tell(f"key {options.name!r} is removed, {after}", {"removed": options.name, "left": left}, options)
+    after = f"{left} left" if left else "none is left: from now on this machine, and it alone, is served without one"
+    _tell(f"virtual key {options.name!r} is removed, {after}", {"removed": options.name, "left": left}, options)
 
 
 async def _scope(keys: Keys, options: argparse.Namespace) -> None:
     budget = None if options.budget == "none" else parse_budget(options.budget)
     await keys.share(name_of(options.name), budget)
-    told = f"the keys of scope {options.name!r} share {budget or 'no budget'}"
+    told = f"the virtual keys of scope {options.name!r} share {budget or 'no budget'}"
     _tell(told, {"scope": options.name, "budget": None if budget is None else str(budget)}, options)
 
 
@@ -136,16 +137,16 @@ async def _list(keys: Keys, options: argparse.Namespace) -> None:
     for told in scopes:
         sys.stdout.write(f"scope {told['scope']:<14} budget {told['budget']}\n")
     if not listed:
-        say("there are no keys: this machine alone is served (make one: penstock key add NAME --budget '$5/day')")
+        say("there are no virtual keys: this machine alone is served (make one: penstock key add NAME)")
 
 
 _ACTIONS: dict[str, tuple[str, Callable[[Keys, argparse.Namespace], Awaitable[None]]]] = {
-    "add": ("make a key, and show it once", _add),
-    "list": ("tell which keys there are, and what they have spent", _list),
-    "change": ("give a key other limits", _change),
-    "rotate": ("make a key anew under its name; the old one is refused at once", _rotate),
-    "remove": ("take a key away", _remove),
-    "scope": ("give the keys of one scope a budget to share", _scope),
+    "add": ("make a virtual key, and show it once", _add),
+    "list": ("tell which virtual keys there are, and what they have spent", _list),
+    "change": ("give a virtual key other limits", _change),
+    "rotate": ("make a virtual key anew under its name; the old one is refused at once", _rotate),
+    "remove": ("take a virtual key away", _remove),
+    "scope": ("give the virtual keys of one scope a budget to share", _scope),
 }
 _SHOWN = ("scope", "budget", "spent", "models", "rpm", "tpm", "expires")
 
@@ -182,9 +183,9 @@ def _show_once(text: str, key: Key, ring: Keyring, options: argparse.Namespace) 
         return
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-    say(f"This is the key {key.name!r}. It is shown this once, and cannot be shown again: keep it now.")
+    say(f"This is the virtual key {key.name!r}. It is shown this once, and cannot be shown again: keep it now.")
     if len(ring.keys) == 1 and options.action == "add":
-        say("It is the first: from now on the gateway serves nobody without a key.")
+        say("It is the first: from now on the gateway serves nobody without a virtual key.")
 
 
 def _tell(line: str, value: dict[str, Any], options: argparse.Namespace) -> None:

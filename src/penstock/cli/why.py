@@ -1,4 +1,4 @@
-"""``penstock why``: the states that a call walked through."""
+"""``penstock why``: what was asked, who answered, what that cost, and what each state of the call decided."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
+from penstock.cli.explained import answer, cost, savings, steps
 from penstock.cli.run import print_json, say, shared
 from penstock.config import home
 from penstock.errors import BadInput
 from penstock.stores.records import CallRecord, SqliteRecords
 from penstock.values import Money
-from penstock.values.shape import mapping
 
 __all__ = ["arguments", "run"]
 
@@ -62,7 +62,7 @@ def _as_json(record: CallRecord) -> dict[str, Any]:
         "source": record.source,
         "asked_nano": record.asked,
         "spent_nano": record.spent,
-        "spent": _money(record.spent),
+        "spent": "unpriced" if record.spent is None else str(Money(record.spent)),
         "saved_nano": record.saved,
         "usage": None if record.usage is None else msgspec.structs.asdict(record.usage),
         "seconds": record.seconds,
@@ -72,23 +72,13 @@ def _as_json(record: CallRecord) -> dict[str, Any]:
 
 def _as_text(record: CallRecord) -> str:
     at = datetime.fromtimestamp(record.at).astimezone().isoformat(" ", "seconds")
-    saved = "".join(f", {mechanism} saved {Money(amount)}" for mechanism, amount in record.saved.items())
-    lines = [
-        f"{record.id}  {at}  {record.model} ({record.source})",
-        f"asked {_money(record.asked)}, spent {_money(record.spent)}{saved}; {record.seconds:.3f} s",
-        "",
+    facts = [
+        ("call", f"{record.id}, {at}, {record.seconds:.3f} s"),
+        ("asked", f"{record.model} of {record.provider}"),
+        ("answer", answer(record)),
+        ("cost", cost(record)),
+        *(("saved", each) for each in savings(record)),
     ]
-    for step in record.steps:
-        told = "  ".join(f"{name}={_short(value)}" for name, value in step.items() if name not in {"state", "after_ms"})
-        lines.append(f"{step['after_ms']:>10.1f} ms  {step['state']:<8} {told}")
+    lines = [f"{name:<8}{told}" for name, told in facts]
+    lines += ["", *(f"{after:>12}  {state:<8}{told}" for after, state, told in steps(record))]
     return "\n".join(lines) + "\n"
-
-
-def _money(nano: int | None) -> str:
-    return "unpriced" if nano is None else str(Money(nano))
-
-
-def _short(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {inner}" for name, inner in mapping(value).items() if inner) + "}"
-    return str(value)

@@ -253,7 +253,12 @@ class _Asking:
                 spent=None if receipt.unpriced else int(receipt.spent),
                 saved={mechanism: int(amount) for mechanism, amount in receipt.saved.items()},
                 steps=[
-                    {"state": "Part", "id": call.id, "source": call.source, "spent_nano": int(call.receipt.spent)}
+                    {
+                        "state": "Part",
+                        "id": call.id,
+                        "source": call.source,
+                        "spent_nano": None if call.receipt.unpriced else int(call.receipt.spent),
+                    }
                     for call in calls
                 ],
             )

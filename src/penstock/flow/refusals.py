@@ -20,8 +20,11 @@ def unpriced(call: Call, estimate: Quote) -> Unpriced:
     return Unpriced(f"{what}, and a money budget applies", limit="nano", mend=mend)
 
 
-def too_dear(estimate: Quote, never: Never) -> BudgetExceeded:
-    """The error of a call whose worst case does not fit."""
+def too_dear(estimate: Quote, never: Never, *, fewest: int = 0) -> BudgetExceeded:
+    """The error of a call whose worst case does not fit.
+
+    ``fewest``: it says itself nothing of its length, and would have been sent with so many answer tokens at the least.
+    """
     name = "/".join(never.account)
     if never.dimension == "seconds":
         return BudgetExceeded(f"the time of budget {name!r} is over: {never.left:g} s", limit="seconds")
@@ -33,6 +36,8 @@ def too_dear(estimate: Quote, never: Never) -> BudgetExceeded:
         message = f"the call may cost up to {Money(needed)} and budget {name!r} has {Money(left)} left"
         most = fit(estimate, left)
         mend = "raise the budget, or " + (f"set max_tokens to at most {most:,}" if most else "send less text")
+        if most and fewest:
+            mend += f"; without it a call gets at least {fewest:,}"
     else:
         unit = never.dimension.replace("_", " ")
         message = f"the call may take {needed:,} {unit} and budget {name!r} has {left:,} left"

@@ -108,6 +108,7 @@ def cuts_of(call: Call, usage: Usage, spent: int | None, rules: Rules, at: float
     before, model = spent, call.model
     for edit in reversed(call.edits):
         undo = edit.undo
+        usage = usage.uncached() if undo.uncached else usage
         usage = msgspec.structs.replace(
             usage, input=max(0, usage.input + undo.input_tokens), output=max(0, usage.output + undo.output_tokens)
         )

@@ -87,12 +87,19 @@ class Shape(msgspec.Struct, frozen=True):
     call: Call
     at: float
 
-    def next(self, rules: Rules, limits: Limits | None) -> Admit | Send | Refused:
-        """``limits`` are the tightest of all accounts on the path, None when there are none at all."""
+    def shaped(self, rules: Rules) -> Call:
+        """The call with the edits of all policies that look at it alone."""
         call = self.call
         for mechanism, policy in rules.policies:
             if call.allows(mechanism) and not call.tried:  # one that another provider failed has its edits
                 call = call.edited(*policy(call))
+        return call
+
+    def next(self, call: Call, rules: Rules, limits: Limits | None) -> Admit | Send | Refused:
+        """``call`` is as shaped, and laid out for the provider's prompt cache.
+
+        ``limits`` are the tightest of all accounts on the path, None when there are none at all.
+        """
         if limits is None:
             return Send(call, None, "", self.at)
         estimate = rules.quote(call, self.at)
@@ -127,12 +134,18 @@ class Admit(msgspec.Struct, frozen=True):
     def next(self, verdict: Granted | Never, rules: Rules) -> Send | Admit | Refused:
         if isinstance(verdict, Granted):
             return Send(self.call, self.quote, verdict.hold, self.at, self.unfitted)
-        return self._fitted(verdict, rules) or Refused(self.call, too_dear(self.quote, verdict))
+        fewest = FEWEST_TOKENS if self._may_be_fitted(rules) else 0
+        return self._fitted(verdict, rules) or Refused(self.call, too_dear(self.quote, verdict, fewest=fewest))
+
+    def _may_be_fitted(self, rules: Rules) -> bool:
+        """Whether the length of the answer is left to us."""
+        call = self.unfitted or self.call
+        return rules.fit and (call.fitting or call.max_tokens is None)
 
     def _fitted(self, never: Never, rules: Rules) -> Admit | None:
         """The same call with as many answer tokens as the budget allows, where the user allows that."""
         call = self.unfitted or self.call
-        if not rules.fit or never.dimension != "nano" or not (call.fitting or call.max_tokens is None):
+        if never.dimension != "nano" or not self._may_be_fitted(rules):
             return None
         tokens = min(fit(self.quote, int(never.left)), AMPLE_TOKENS)
         if tokens < FEWEST_TOKENS or tokens >= self.quote.max_tokens:
@@ -232,7 +245,8 @@ class Settle(msgspec.Struct, frozen=True):
         if self.onward is not None:
             return {"failed": str(self.outcome), "next": self.onward.call.provider}
         usage = msgspec.structs.asdict(self.usage) if self.usage else None
-        return {"usage": usage, "spent_nano": int(self.receipt.spent), "estimated": bool(self.receipt.estimated)}
+        spent = None if self.receipt.unpriced else int(self.receipt.spent)
+        return {"usage": usage, "spent_nano": spent, "estimated": bool(self.receipt.estimated)}
 
 
 class Done(msgspec.Struct, frozen=True):

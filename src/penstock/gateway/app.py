@@ -149,7 +149,7 @@ class App:
         query = scope["query_string"].decode("latin-1")
         call = asked(self._engine, at, headers, body, self._names, wanted, client.scope, query)
         if client.models and not (client.allows(call.model) or client.allows(_before(call))):
-            raise Forbidden(f"the key {client.name!r} may not ask {_before(call)!r}", mend="ask another model")
+            raise Forbidden(f"the virtual key {client.name!r} may not ask {_before(call)!r}", mend="ask another model")
         if credential := self._credential(client, call.provider):
             call = msgspec.structs.replace(call, credential=credential)
         if client.rates:

@@ -78,7 +78,9 @@ class KeysClosed(Overloaded):
     """The keys cannot be read, so nobody is let in. Why is in the log; it is not the client's business."""
 
     def __init__(self) -> None:
-        super().__init__("this gateway cannot read its keys and lets nobody in", status=503, mend="tell its operator")
+        super().__init__(
+            "this gateway cannot read its virtual keys and lets nobody in", status=503, mend="tell its operator"
+        )
 
 
 class RateLimited(Overloaded):
@@ -123,7 +125,7 @@ class Client(msgspec.Struct, frozen=True):
         if not tenant or tenant == self.tenant:
             return self
         if self.name:
-            raise Forbidden(f"the key {self.name!r} is not of that scope", mend="leave x-penstock-scope out")
+            raise Forbidden(f"the virtual key {self.name!r} is not of that scope", mend="leave x-penstock-scope out")
         return msgspec.structs.replace(self, tenant=tenant, scope=Scope(tenant))
 
 
@@ -233,12 +235,12 @@ class Clients:
         wait = await self._buckets.take(wants, now)
         if math.isinf(wait):
             raise Rejected(
-                f"about {tokens_estimate} tokens are more than the key {client.name!r} may use in a minute",
+                f"about {tokens_estimate} tokens are more than the virtual key {client.name!r} may use in a minute",
                 status=413,
                 mend="send less text, or ask for a shorter answer",
             )
         if wait:
-            raise RateLimited(f"the key {client.name!r} asks faster than it may", wait)
+            raise RateLimited(f"the virtual key {client.name!r} asks faster than it may", wait)
 
     async def close(self) -> None:
         """Give back files and connections."""
@@ -267,10 +269,10 @@ class Clients:
         key = self._by_id.get(id_of(shown))
         same = hmac.compare_digest(digest(pepper, shown), key.digest if key else _NOBODY)
         if key is None or not same:
-            raise Unauthorized("this key is not known here", mend="ask the operator of this gateway for a key")
+            raise Unauthorized("this virtual key is not known here", mend="ask the operator of this gateway for a key")
         if key.expires is not None and self._clock.now() >= key.expires:
             raise Unauthorized(
-                f"the key {key.name!r} has expired", mend="ask the operator of this gateway for a new one"
+                f"the virtual key {key.name!r} has expired", mend="ask the operator of this gateway for a new one"
             )
         return key
 
@@ -315,21 +317,22 @@ def _shown(watched: Mapping[bytes, bytes]) -> Credential:
 
 def _not_a_key(shown: str) -> Unauthorized:
     if not shown:
-        return Unauthorized("this gateway needs a key", mend="send it as a Bearer token or as x-api-key")
+        return Unauthorized("this gateway needs a virtual key", mend="send it as a Bearer token or as x-api-key")
     if shown.startswith("pk-"):
-        return Unauthorized("this key has a typo, or is not the whole of it", mend="copy it again")
-    return Unauthorized("this is not a key of this gateway: those begin with pk-", mend="ask its operator for one")
+        return Unauthorized("this virtual key has a typo, or is not the whole of it", mend="copy it again")
+    return Unauthorized("this is no virtual key of this gateway: those begin with pk-", mend="ask its operator for one")
 
 
 def _anyone(shown: Credential, watched: Mapping[bytes, bytes], peer: str) -> Client:
     """The client of a request without a key."""
     if not _is_loopback(peer) or not _TRACES.isdisjoint(watched):
         raise Unauthorized(
-            "this gateway has no keys and serves its own machine alone", mend="make one there: penstock key add NAME"
+            "this gateway has no virtual keys and serves its own machine alone",
+            mend="make one there: penstock key add NAME",
         )
     if not _is_here(b"//" + watched.get(b"host", b"localhost")) or _is_foreign(watched.get(b"origin", b"")):
         raise Forbidden(
-            "without keys no foreign host or web page is served", mend="use http://127.0.0.1, or make a key"
+            "without virtual keys no foreign host or web page is served", mend="use http://127.0.0.1, or make one"
         )
     key = shown.key
     if key in {"", PLACEHOLDER}:

@@ -16,23 +16,19 @@ import msgspec
 from penstock.config import EMBEDDED, KNOWN, Settings, home
 from penstock.errors import BadInput
 from penstock.gateway.app import App
-from penstock.gateway.body import MOST_BYTES
 from penstock.gateway.clients import Clients
 from penstock.gateway.desk import Desk
 from penstock.gateway.metrics import Metrics, Shared
 from penstock.gateway.models import Models
 from penstock.gateway.names import Names
 from penstock.gateway.rates import SqliteBuckets
-from penstock.gateway.server import DRAIN_SECONDS, Server, address, bind, is_loopback, loop_factory
+from penstock.gateway.server import Server, address, bind, is_loopback, loop_factory
 from penstock.providers.breaker import Breaker
 from penstock.providers.port import Fetcher
 from penstock.runtime import Runtime, build
 from penstock.stores.keys_sqlite import SqliteKeys
 
-__all__ = ["SEATS", "application", "check_host", "reachable", "serve", "serving"]
-
-SEATS = 256
-"""How many exchanges run at once by default; a queue of twice as many may wait for at most a second."""
+__all__ = ["application", "check_host", "reachable", "serve", "serving"]
 
 _log = logging.getLogger("penstock")
 
@@ -54,23 +50,25 @@ async def application(
     runtime: Runtime,
     *,
     at: str | os.PathLike[str] | None = None,
-    seats: int = SEATS,
+    seats: int | None = None,
+    most_bytes: int | None = None,
     counters: Shared | None = None,
     worker: int = 0,
     given: frozenset[str] = frozenset(),
-    most_bytes: int = MOST_BYTES,
 ) -> AsyncGenerator[App]:
     """The ASGI application in front of a runtime, whose providers get their circuit breakers here.
 
-    ``at`` is the folder with the virtual keys. ``worker`` is the row of ``counters`` that is this process's. ``given``
-    names providers whose key does not come from the environment.
+    ``at`` is the folder with the virtual keys. ``seats``, how many exchanges run at once, and ``most_bytes`` of a
+    request are by default what the settings say under ``[gateway]``. ``worker`` is the row of ``counters`` that is this
+    process's. ``given`` names providers whose key does not come from the environment.
     """
     engine, settings = runtime.engine, runtime.settings
+    takes = settings.gateway
     folder = home(at)
     ring = SqliteKeys(folder, warn=_log.warning)
     buckets = await SqliteBuckets.at(folder / "rates.sqlite", warn=_log.warning)
     clients = Clients(ring, engine.admission, engine.clock, buckets=buckets)
-    desk = Desk(engine.clock, seats=seats)
+    desk = Desk(engine.clock, seats=seats or takes.max_concurrency, most_waiting=takes.max_waiting)
     metrics = Metrics(counters, worker, lambda: desk.seated)
     engine.sinks = (*engine.sinks, metrics)
     providers = runtime.by_dialect()
@@ -86,7 +84,7 @@ async def application(
             models=Models(providers, settings, fetchers, engine.clock),
             metrics=metrics,
             keyed=keyed | given,
-            most_bytes=most_bytes,
+            most_bytes=most_bytes or takes.max_body_bytes,
         )
     finally:
         await clients.close()
@@ -120,7 +118,9 @@ async def check_host(host: str, at: str | os.PathLike[str] | None = None) -> boo
         await ring.close()
     if not keyed and not is_loopback(host):
         hint = "make one: penstock key add NAME; or listen on 127.0.0.1"
-        raise BadInput(f"without keys nobody but this machine is served, and {host} is reached by others", mend=hint)
+        raise BadInput(
+            f"without virtual keys nobody but this machine is served, and {host} is reached by others", mend=hint
+        )
     return keyed
 
 
@@ -128,40 +128,36 @@ def serve(
     settings: Settings,
     sock: socket.socket,
     *,
-    seats: int = SEATS,
     workers: int = 1,
     ready: Callable[[], None] = lambda: None,
-    drain: int = DRAIN_SECONDS,
 ) -> int:
     """Serve on a bound socket until SIGTERM or SIGINT, and let what is under way end; the exit code."""
     if workers > 1:
         from penstock.gateway.workers import supervise
 
         counters = Shared(workers)
-        return supervise(
-            workers, lambda worker, up: _run(settings, sock, seats, up, drain, counters, worker), ready, sock.close
-        )
-    _run(settings, sock, seats, ready, drain)
+        return supervise(workers, lambda worker, up: _run(settings, sock, up, counters, worker), ready, sock.close)
+    _run(settings, sock, ready)
     return 0
 
 
 def _run(
     settings: Settings,
     sock: socket.socket,
-    seats: int,
     ready: Callable[[], None],
-    drain: int,
     counters: Shared | None = None,
     worker: int = 0,
 ) -> None:
     """One process of the server, from beginning to end."""
 
     async def main() -> None:
-        runtime = await build(msgspec.structs.replace(settings, max_concurrency=seats), shared=True)
+        takes = settings.gateway
+        wide = msgspec.structs.replace(settings, max_concurrency=takes.max_concurrency)
+        runtime = await build(wide, shared=True, fit=True)
         try:
-            async with application(runtime, seats=seats, counters=counters, worker=worker) as app:
+            async with application(runtime, counters=counters, worker=worker) as app:
                 _settle_in()
-                server = Server(app, ready=ready, drain=drain)
+                server = Server(app, ready=ready, drain=takes.drain)
                 server.stop_on_signals()
                 await server.serve([sock])
         finally:

@@ -52,7 +52,7 @@ def book(spent: int | None, cuts: Sequence[Cut] = (), *, estimated: bool = False
 
     >>> receipt = book(1_000_000, [Cut("route", 9_000_000), Cut("layout", 4_000_000)])
     >>> print(receipt, receipt.saved)
-    asked $0.0090 = spent $0.0010 + saved $0.0080 {'route': $0.0050, 'layout': $0.0030}
+    asked $0.009 = spent $0.001 + saved $0.008 {'route': $0.005, 'layout': $0.003}
     """
     if spent is None:
         return Receipt(calls=1, unpriced=1, estimated=int(estimated))

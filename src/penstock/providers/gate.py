@@ -33,6 +33,9 @@ class Gate:
         self._shrink = shrink
         self._limit = float(min(start, most))
         self._cut_at = float("-inf")
+        self._borne = 0.0
+        """What the upstream bore before it began to throttle, less a cut: up to there the limit is found again fast."""
+        self._proven = True
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.in_flight = 0
         """Slots taken now."""
@@ -63,10 +66,12 @@ class Gate:
         """An exchange succeeded: a limit's worth of them makes room for one more.
 
         Only while at least half of the slots are in use: successes far below the limit say nothing about the limit
-        (RFC 7661, congestion window validation).
+        (RFC 7661, congestion window validation). Up to what was borne before an outage each makes room for one more:
+        the slow start, which doubles the limit each round trip.
         """
+        self._proven = True
         if self._shrink < 1 and 2 * self.in_flight >= self.limit:
-            self._limit = min(self._most, self._limit + 1 / self.limit)
+            self._limit = min(self._most, self._limit + (1.0 if self._limit < self._borne else 1 / self.limit))
             self._wake()
 
     def throttled(self) -> None:
@@ -74,6 +79,8 @@ class Gate:
         now = self._clock.monotonic()
         if self._shrink < 1 and now - self._cut_at >= 1.0:
             self._cut_at = now
+            if self._proven:  # of an outage the first cut tells what was too much, the next ones only that it lasts
+                self._borne, self._proven = self._limit * self._shrink, False
             self._limit = max(1.0, self._limit * self._shrink)
 
     async def acquire(self, deadline: float | None = None) -> None:

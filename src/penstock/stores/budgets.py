@@ -28,6 +28,10 @@ _WITHIN: dict[Period, frozenset[Period]] = {
     "day": frozenset({"day", "hour"}),
     "hour": frozenset({"hour"}),
 }
+_MEND = (
+    "write it like 5c, $20, 5c/hour or $5/day; hour, day, week and month are known; "
+    "in a shell '$5/day', in single quotes, else it takes $5 for a variable"
+)
 _DURATION = re.compile(r"([0-9]{1,6})\s*([mhdw])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -36,7 +40,7 @@ class Budget(msgspec.Struct, frozen=True):
     """So much money, once or in each period.
 
     >>> print(Budget(5_000_000_000, "day"), Budget(50_000_000))
-    $5.00/day $0.0500
+    $5.00/day $0.05
     """
 
     nano: int
@@ -57,8 +61,11 @@ def parse_budget(text: str) -> Budget:
     wanted = named.strip().lower()
     period: Period | None = next((period for period in _PERIODS if period == wanted), None)
     if period is None or (slash and not period):
-        raise BadInput(f"{text!r} is not a budget", mend='write it like "$5/day"; hour, day, week and month are known')
-    return Budget(int(parse_money(amount)), period)
+        raise BadInput(f"{text!r} is not a budget", mend=_MEND)
+    try:
+        return Budget(int(parse_money(amount)), period)
+    except BadInput as error:
+        raise BadInput(error.message, mend=_MEND) from None
 
 
 def parse_duration(text: str) -> float:

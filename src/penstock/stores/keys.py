@@ -93,7 +93,7 @@ class Keyring(msgspec.Struct, frozen=True):
         found = self.keys.get(name)
         if found is None:
             known = ", ".join(self.keys) or "none"
-            raise BadInput(f"there is no key {name!r}", mend=f"there are: {known}")
+            raise BadInput(f"there is no virtual key {name!r}", mend=f"there are: {known}")
         return found
 
     def checked(self) -> Keyring:
@@ -102,7 +102,8 @@ class Keyring(msgspec.Struct, frozen=True):
             shared = self.scopes.get(key.scope)
             if key.budget is not None and shared is not None and not nests(key.budget.period, shared.period):
                 raise BadInput(
-                    f"the budget of key {key.name!r} ({key.budget}) would be renewed with that of its scope ({shared})",
+                    f"the budget of virtual key {key.name!r} ({key.budget}) would be renewed with that of its scope "
+                    f"({shared})",
                     mend=f"give the key a period that lies within one {shared.period}",
                 )
         return self
@@ -185,7 +186,9 @@ class MemoryKeys:
 def with_key(ring: Keyring, key: Key) -> Keyring:
     """The ring with a new key. Raises `BadInput` for a name that is taken."""
     if key.name in ring.keys:
-        raise BadInput(f"there is a key {key.name!r} already", mend="choose another name, or rotate or remove that key")
+        raise BadInput(
+            f"there is a virtual key {key.name!r} already", mend="choose another name, or rotate or remove it"
+        )
     return msgspec.structs.replace(ring, keys={**ring.keys, key.name: key}).checked()
 
 

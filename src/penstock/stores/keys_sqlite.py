@@ -48,7 +48,7 @@ _SCHEMA = Schema(
     ),
 )
 _NOTHING: _Rows = ([], [], [])
-_RESTORE = "restore it from a copy, or delete keys.sqlite and keys.pepper to begin without keys"
+_RESTORE = "restore it from a copy, or delete keys.sqlite and keys.pepper to begin without virtual keys"
 
 _encode = msgspec.json.Encoder().encode
 _key = msgspec.json.Decoder(Key).decode
@@ -154,7 +154,7 @@ class SqliteKeys:
             return EMPTY
         if not marks or not pepper:
             lost = self._file if pepper else self._pepper_file
-            raise self._unreadable(f"keys were made here, but {lost.name} has lost its part of them", _RESTORE)
+            raise self._unreadable(f"virtual keys were made here, but {lost.name} has lost its part of them", _RESTORE)
         if not hmac.compare_digest(marks[0][0], _mark(pepper)):
             raise self._unreadable(f"{self._pepper_file.name} is not the one they were made with", _RESTORE)
         try:
@@ -220,7 +220,7 @@ class SqliteKeys:
         return pepper
 
     def _unreadable(self, why: str, mend: str) -> KeysUnreadable:
-        return KeysUnreadable(f"the keys in {self._file} cannot be used, so nobody is let in: {why}", mend=mend)
+        return KeysUnreadable(f"the virtual keys in {self._file} cannot be used, so nobody is let in: {why}", mend=mend)
 
 
 def _rows(connection: sqlite3.Connection) -> _Rows:

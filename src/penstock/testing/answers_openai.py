@@ -14,11 +14,15 @@ __all__ = ["body", "events"]
 
 
 def _usage(used: Usage) -> dict[str, Any]:
+    written = used.cache_write_5m + used.cache_write_1h
     return {
         "prompt_tokens": used.prompt,
         "completion_tokens": used.completion,
         "total_tokens": used.prompt + used.completion,
-        "prompt_tokens_details": {"cached_tokens": used.cache_read},
+        "prompt_tokens_details": {
+            "cached_tokens": used.cache_read,
+            **({"cache_write_tokens": written} if written else {}),
+        },
         "completion_tokens_details": {"reasoning_tokens": used.reasoning},
     }
 

@@ -57,7 +57,14 @@ def events(question: Question, plan: Plan, count: Count) -> Iterator[bytes]:
 def _usage(used: Usage) -> dict[str, Any]:
     return {
         "input_tokens": used.prompt,
-        "input_tokens_details": {"cached_tokens": used.cache_read, "cache_write_tokens": 0},
+        "input_tokens_details": {
+            "cached_tokens": used.cache_read,
+            "cache_write_tokens": used.cache_write_5m + used.cache_write_1h,
+            "cache_write_tokens_details": {
+                "ttl_30m_tokens": used.cache_write_5m,
+                "ttl_12h_tokens": used.cache_write_1h,
+            },
+        },
         "output_tokens": used.completion,
         "output_tokens_details": {"reasoning_tokens": used.reasoning},
         "total_tokens": used.prompt + used.completion,

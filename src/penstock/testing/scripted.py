@@ -15,6 +15,7 @@ from penstock.providers.dialects import dialect as dialect_of
 from penstock.providers.dialects import serving
 from penstock.providers.port import Answer, Billed, Slot, anywhere, ignore
 from penstock.testing.answers import body, events
+from penstock.testing.caching import Cached, SimulatedCache
 from penstock.testing.plan import Plan, Question, quarter, split
 from penstock.values import Call
 
@@ -28,7 +29,8 @@ class ScriptedProvider:
     """A `penstock.providers.port.Provider` without a network.
 
     ``script`` is one reaction for all calls, a list with one for each, or a function of the call. ``latency`` passes on
-    the clock before each answer whose plan names none; ``count`` counts the tokens that are reported as used.
+    the clock before each answer whose plan names none; ``count`` counts the tokens that are reported as used, but where
+    ``cache`` reads and writes prompts by a provider's rules, each credential for itself.
 
     >>> import asyncio
     >>> async def ask() -> bytes:
@@ -49,6 +51,7 @@ class ScriptedProvider:
         origin: str = "script",
         latency: float = 0.0,
         count: Callable[[str], int] = quarter,
+        cache: SimulatedCache | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.script = script
@@ -64,6 +67,7 @@ class ScriptedProvider:
         self._origin = origin
         self._latency = latency
         self._count = count
+        self._cache = cache
         self._clock: Clock = clock or SystemClock()
 
     @property
@@ -111,7 +115,12 @@ class ScriptedProvider:
             reaction = self._react(call, question.number)
             billed(True)
             plan = reaction if isinstance(reaction, Plan) else Plan(reaction if isinstance(reaction, str) else None)
-            await self._clock.sleep(plan.latency or self._latency)
+            plan = plan if plan.latency else msgspec.structs.replace(plan, latency=self._latency)
+            cached: Cached | None = None
+            if self._cache is not None and isinstance(reaction, str | Plan | None):
+                key, now = call.credential.key if call.credential else "", self._clock.monotonic()
+                plan, cached = self._cache.answer(question, plan, self._count, key=key, at=now)
+            await self._clock.sleep(plan.latency)
             if plan.hang:
                 await asyncio.Event().wait()
             course.ended = True  # an error of the script is an end, too
@@ -125,6 +134,8 @@ class ScriptedProvider:
                 billed(False)
                 raw = body(question, plan)
                 raise dialect_of(call.dialect).error(plan.status, dict(plan.headers), raw)
+            if cached is not None:
+                cached.began(self._clock.monotonic())
             parts = self._parts(question, reaction, plan)
             course.ended = False
             kind = "text/event-stream" if question.stream else "application/json"

@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.clock import Clock, SystemClock
 from penstock.testing.answers import body, events
+from penstock.testing.caching import Cached, SimulatedCache
 from penstock.testing.connection import Connection, Request
 from penstock.testing.plan import Plan, Question, quarter, split
 from penstock.values import Usage
@@ -46,6 +47,8 @@ class Exchange(msgspec.Struct, eq=False):
     """Nano-dollars."""
     query: str = ""
     """What follows the question mark of the address."""
+    cached: Cached | None = None
+    """What a simulated prompt cache made of it."""
 
 
 Script: TypeAlias = str | Plan | Sequence[str | Plan] | Callable[[Exchange], str | Plan | None] | None
@@ -76,8 +79,9 @@ class Upstream:
     1
 
     ``latency`` holds for plans that name none. ``key``: any other is refused. ``count`` counts tokens, ``price`` bills
-    in nano-dollars what was sent, of a stream that broke off the part that went out. ``keep`` bounds how many exchanges
-    are remembered, ``most`` the bytes of a request. What a script raises is raised again when the block is left.
+    in nano-dollars what was sent, of a stream that broke off the part that went out. ``cache`` reads and writes prompts
+    by a provider's rules, each credential for itself. ``keep`` bounds how many exchanges are remembered, ``most`` the
+    bytes of a request. What a script raises is raised again when the block is left.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Upstream:
         models: Sequence[str] = ("small", "large"),
         count: Callable[[str], int] = quarter,
         price: Callable[[Exchange, Usage], int] = lambda exchange, usage: 0,
+        cache: SimulatedCache | None = None,
         clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
         keep: int = 10_000,
@@ -112,6 +117,7 @@ class Upstream:
         self._models = models
         self._count = count
         self._price = price
+        self._cache = cache
         self._clock: Clock = clock or SystemClock()
         self._tls = tls
         self._most = most
@@ -222,7 +228,11 @@ class Upstream:
         (self.counts if counts else self.exchanges).append(exchange)
         self._asked += not counts
         plan = self._scripted(exchange)
-        return plan if plan.latency else msgspec.structs.replace(plan, latency=self.latency)
+        plan = plan if plan.latency else msgspec.structs.replace(plan, latency=self.latency)
+        if self._cache is not None:
+            now = self._clock.monotonic()
+            plan, exchange.cached = self._cache.answer(exchange.question, plan, self._count, key=given, at=now)
+        return plan
 
     def _scripted(self, exchange: Exchange) -> Plan:
         reply = self.reply
@@ -243,6 +253,8 @@ class Upstream:
             await asyncio.Event().wait()
         if plan.drop:
             return connection.close()
+        if exchange.cached is not None:
+            exchange.cached.began(self._clock.monotonic())
         streams = exchange.question.stream and plan.status == 200 and plan.body is None
         asked = exchange.question
         parts = events(asked, plan, self._count) if streams else [body(asked, plan, self._count)]

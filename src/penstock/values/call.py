@@ -63,6 +63,8 @@ class Undo(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     model: str | None = None
     """The model that would have answered; None when the edit kept it."""
+    uncached: bool = False
+    """Without the edit the provider would have cached nothing: what it read and wrote would be plain input."""
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -193,6 +195,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         for edit in edits:
             body = _apply(body, edit.path, edit)
         return msgspec.structs.replace(self, body=body, edits=(*self.edits, *edits))
+
+    def without(self, mechanism: str) -> Call:
+        """This call as it were if the mechanism had edited nothing. What others edited must not build on that."""
+        kept = [edit for edit in self.edits if edit.mechanism != mechanism]
+        if len(kept) == len(self.edits):
+            return self
+        return msgspec.structs.replace(self, body=mapping(msgspec.json.decode(self.raw)), edits=()).edited(*kept)
 
     def wire(self) -> bytes:
         """The body to send: the original bytes when nothing was edited."""

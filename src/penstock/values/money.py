@@ -12,26 +12,27 @@ __all__ = ["NANO", "Money", "parse_money"]
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""
 
-_AMOUNT = re.compile(r"\$?\s*(\d{1,15}(?:\.\d+)?|\.\d+)\s*(c|¢|\$|usd)?", re.IGNORECASE)
-"""Fewer than a quadrillion of either unit: what is computed from it can still be written, and stored."""
+_AMOUNT = re.compile(r"\$?\s*(\d{1,15}(?:\.\d+)?)\s*(c|¢|\$|usd)?", re.IGNORECASE)
+"""Fewer than a quadrillion of either unit: what is computed from it can still be written, and stored. None begins with
+its point: ``.50`` is what a shell leaves of ``"$1.50"``."""
+
+_MEND = "write it like 5, 0.50, 5c or $0.50; in a shell '$0.50', in single quotes, else it takes $0 for a variable"
 
 
 class Money(int):
     """An amount in nano-dollars that prints as dollars.
 
-    ``int(amount)`` is the exact number; ``str(amount)`` rounds it: cents from a dollar up, below that four decimals,
-    or as many as its first two digits need.
+    ``str(amount)`` is exact, as ``int(amount)`` is: amounts that add up do so as they are printed. At least two
+    decimals are shown, and no zeros behind them.
 
     >>> print(Money(2_100_000), Money(-1_500_000_000), Money(0), Money(150))
     $0.0021 -$1.50 $0.00 $0.00000015
     """
 
     def __str__(self) -> str:
-        amount = abs(int(self))
-        decimals = 2 if amount == 0 or amount >= NANO else max(4, min(9, 11 - len(str(amount))))
-        unit = 10 ** (9 - decimals)
-        whole, fraction = divmod((amount + unit // 2) // unit, 10**decimals)
-        return f"{'-' if self < 0 else ''}${whole}.{fraction:0{decimals}d}"
+        whole, nano = divmod(abs(int(self)), NANO)
+        decimals = f"{nano:09d}".rstrip("0")
+        return f"{'-' if self < 0 else ''}${whole}.{decimals:0<2}"
 
     __repr__ = __str__
 
@@ -46,7 +47,9 @@ def parse_money(text: str) -> Money:
     """
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
-        raise BadInput(f"{text!r} is not an amount of money", mend='write it like "$2.00", "0.25" or "5c"')
+        told = f"{text!r} is not an amount of money" if text.strip() else "the amount of money is empty"
+        period = "; only the budget of a virtual key has a period" if "/" in text else ""
+        raise BadInput(told, mend=_MEND + period)
     number, unit = match.groups()
     dollars = Decimal(number) / (100 if unit in {"c", "C", "¢"} else 1)
     return Money(int(dollars * NANO))

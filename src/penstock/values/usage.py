@@ -35,6 +35,10 @@ class Usage(msgspec.Struct, frozen=True):
         """All generated tokens, reasoning among them."""
         return self.output + self.reasoning
 
+    def uncached(self) -> Usage:
+        """The same call where the provider's prompt cache takes no part in it."""
+        return Usage(self.prompt, output=self.output, reasoning=self.reasoning)
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input + other.input,

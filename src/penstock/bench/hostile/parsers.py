@@ -139,7 +139,7 @@ def _money(data: bytes) -> None:
     with suppress(PenstockError):
         amount = parse_money(said)
         assert amount >= 0
-        assert parse_money(str(Money(amount))) >= 0
+        assert parse_money(str(Money(amount))) == amount
     with suppress(PenstockError):
         parse_budget(said)
 

@@ -1,0 +1,1 @@
+"""Evaluation of a mechanism on a user's own data."""

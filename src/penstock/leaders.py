@@ -1,0 +1,130 @@
+"""Leader first: of calls that share a cold prefix one goes ahead, and the others follow when they can read it.
+
+A provider can read a prefix again once the answer to the call that wrote it begins. Sent all at once, N calls with one
+prefix compute it N times, and pay for that N times. So while a call that will write a prefix is under way and has not
+begun to be answered, others that would read it wait; not longer than that usually takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+
+from penstock.clock import Clock
+
+__all__ = ["Lead", "Leaders"]
+
+_UNMEASURED_SECONDS = 5.0
+"""How long the others wait for a leader as long as nothing is known about how soon answers begin."""
+
+_PATIENCE = 3.0
+"""How many times the usual they wait: a leader that takes longer than that is stuck, and they may be answered first."""
+
+_RECENT = 0.2
+"""How much the newest gap weighs in the usual one."""
+
+
+class Leaders:
+    """The calls that are about to be sent or under way, by the prefixes of their prompts."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._here: dict[bytes, int] = {}
+        self._writing: dict[bytes, Lead] = {}
+        self._gaps: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def here(self, prefixes: Sequence[bytes]) -> Generator[None]:
+        """Count a call with these prefixes among those that are here."""
+        for prefix in prefixes:
+            self._here[prefix] = self._here.get(prefix, 0) + 1
+        try:
+            yield
+        finally:
+            for prefix in prefixes:
+                left = self._here[prefix] - 1
+                if left:
+                    self._here[prefix] = left
+                else:
+                    del self._here[prefix]
+
+    def siblings(self, prefix: bytes) -> int:
+        """How many calls are here with this prefix."""
+        return self._here.get(prefix, 0)
+
+    async def follow(self, reads: Sequence[bytes], model: str, deadline: float | None = None) -> bool:
+        """Wait as long as someone is writing one of these prefixes; whether they can be read now, as far as is known.
+
+        False: it takes too long, or would outlive ``deadline`` (monotonic, seconds). A leader whose answer comes whole
+        does not tell when that begins, and is taken to have begun by then.
+        """
+        until = self._clock.monotonic() + self._patience(model)
+        if deadline is not None:
+            until = min(until, deadline)
+        try:
+            async with self._clock.deadline(until):
+                while (lead := self._writer(reads)) is not None:
+                    await lead.news.wait()
+        except TimeoutError:
+            return not any(lead.tells for prefix in reads if (lead := self._writing.get(prefix)))
+        return True
+
+    def _writer(self, reads: Sequence[bytes]) -> Lead | None:
+        return next((self._writing[prefix] for prefix in reads if prefix in self._writing), None)
+
+    def _patience(self, model: str) -> float:
+        usual = self._gaps.get(model)
+        return _UNMEASURED_SECONDS if usual is None else _PATIENCE * usual
+
+    def lead(self, writes: Sequence[bytes], model: str, *, tells: bool = True) -> Lead:
+        """Go ahead with these prefixes. Say when the answer has begun, or that there will be none.
+
+        ``tells``: whether that is seen, because it comes as a stream.
+        """
+        new = [prefix for prefix in writes if prefix not in self._writing]
+        lead = Lead(self._over, new, model, self._clock.monotonic(), tells=tells)
+        for prefix in lead.writes:
+            self._writing[prefix] = lead
+        return lead
+
+    def _over(self, lead: Lead, gap: float | None) -> None:
+        for prefix in lead.writes:
+            del self._writing[prefix]
+        if gap is not None:
+            usual = self._gaps.get(lead.model, gap)
+            self._gaps[lead.model] = usual + _RECENT * (gap - usual)
+
+
+class Lead:
+    """One call that goes ahead."""
+
+    def __init__(
+        self,
+        ended: Callable[[Lead, float | None], None],
+        writes: Sequence[bytes],
+        model: str,
+        since: float,
+        *,
+        tells: bool,
+    ) -> None:
+        self.writes = writes
+        self.model = model
+        self.tells = tells
+        self.news = asyncio.Event()
+        """Set when its prefixes can be read, or will not be."""
+        self._ended = ended
+        self._since = since
+
+    def begun(self, now: float) -> None:
+        """Its answer has begun at ``now`` (monotonic, seconds)."""
+        self._end(now - self._since)
+
+    def over(self) -> None:
+        """It has ended, one way or another."""
+        self._end(None)
+
+    def _end(self, gap: float | None) -> None:
+        if not self.news.is_set():
+            self._ended(self, gap)
+            self.news.set()

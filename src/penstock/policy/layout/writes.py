@@ -1,0 +1,271 @@
+"""Which prefixes are worth writing to a provider's cache: where a prompt is marked, and for how long.
+
+A write costs a premium on every token up to the last mark, and saves most of the price of those that a later request
+reads. So a mark is set where odds x saving is above the premium. The odds are learned from requests (`odds`), what is
+known of a prompt's prefixes stands in `forest`, and `guard` keeps odds that deceive from costing more than they won.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from penstock.policy.layout.choice import Choice, Point, best
+from penstock.policy.layout.forest import Forest, Node
+from penstock.policy.layout.guard import Guard
+from penstock.policy.layout.odds import AGES, Curve, Odds, Record, within
+from penstock.policy.layout.places import PrefixBlock, Prompt
+from penstock.values.caching import CacheRules, Ttl
+
+__all__ = ["Decision", "Memory", "Sent", "Writes"]
+
+PRIOR_TAIL = 0.1
+"""The odds that a prompt is read on, before anything is known: nothing is written on them."""
+
+PRIOR_SHARED = 0.3
+"""The odds that a prefix which two prompts shared is read once more: too low to write on, with the margin."""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to mark a prompt, and what that is expected to bring."""
+
+    marks: tuple[int, ...] = ()
+    """Blocks from the start of the prompt that each mark covers, ascending."""
+    ttl: Ttl | None = None
+    """How long what is written shall live; None: there is no mark."""
+    total: int
+    """Tokens of the prompt."""
+    reads: int = 0
+    """Blocks of the longest prefix that is warm; one of the marks."""
+    read_tokens: int = 0
+    written_tokens: int = 0
+    value: float = 0.0
+    """Tokens of uncached input that later requests are expected to save, less what the write costs more."""
+    probe: bool = False
+    """Whether this is a short write that only shows whether the odds hold."""
+    points: tuple[Point, ...] = ()
+    """The places that were weighed, with the odds of each."""
+    why: str
+    forecast: tuple[float, ...] = ()
+    """The odds on which a write is paid, for each span of age."""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A prompt on its way, until its usage is known."""
+
+    at: float
+    digests: tuple[bytes, ...]
+    """Of the marked prefixes that are to be written."""
+    reads: bytes | None
+    """The prefix that is to be read."""
+    read_tokens: int
+    ttl: Ttl | None
+    held: float
+    """What the guard holds for the write."""
+    probe: bool
+    saving: float
+    """What a token that is read saves."""
+
+
+class Memory(msgspec.Struct):
+    """All that a `Writes` knows, as plain data."""
+
+    nodes: dict[bytes, Node]
+    curves: dict[str, Curve]
+    record: Record
+    guard: Guard
+    now: float
+
+
+class Writes:
+    """The write policy of one process, for all its families (provider, model and tenant).
+
+    `decide`, then `send` when the call goes out, then `observe` when its usage is known; `observe` with nothing read
+    and nothing written when the call failed. Times are seconds on any one clock that does not go back.
+    """
+
+    def __init__(
+        self, memory: Memory | None = None, *, guard: Guard | None = None, forest: Forest | None = None
+    ) -> None:
+        self.forest = forest or Forest()
+        self.odds = Odds()
+        self.guard = guard or Guard()
+        if memory is not None:
+            self.guard, self.odds.record = memory.guard, memory.record
+            self.forest.nodes.update(memory.nodes)
+            self.odds.curves.update(memory.curves)
+            self.odds.resume((node.watch for node in memory.nodes.values() if node.watch), memory.now)
+
+    def memory(self) -> Memory:
+        """What is known now, to be kept. It shares its parts with this policy: encode it before the next call."""
+        return Memory(dict(self.forest.nodes), dict(self.odds.curves), self.odds.record, self.guard, self.odds.now)
+
+    def decide(
+        self,
+        blocks: Sequence[PrefixBlock],
+        now: float,
+        rules: CacheRules,
+        *,
+        family: bytes = b"",
+        shape: str = "",
+        room: int | None = None,
+        promised: Mapping[int, float] | None = None,
+    ) -> Decision:
+        """Where to mark the prompt ``blocks``, by what was sent before it.
+
+        ``family`` tells provider, model and tenant: prefixes are shared within one. ``shape`` names a kind of traffic
+        with odds of its own. ``room``: marks that are left, where the caller has set some. ``promised``: odds that the
+        caller vouches for, by blocks from the start (a fan-out whose other calls wait: 1.0); on them no guard looks.
+        """
+        self.odds.advance(now)
+        prompt = Prompt(blocks, rules)
+        path = self.forest.known([family + block.digest for block in blocks])
+        warm = next((at for at in range(len(path), 0, -1) if path[at - 1].warm(now)), 0)
+        room = (rules.most_marks if room is None else min(room, rules.most_marks)) - (warm > 0)
+        if room < 0 or not prompt.end:
+            return Decision(total=prompt.upto(len(blocks)), why="no mark can be set")
+        points = tuple(self._weighed(point, rules) for point in prompt.points(path, shape, family))
+        found = Decision(
+            marks=(warm,) if warm else (),
+            ttl=rules.ttl if warm else None,
+            total=prompt.upto(len(blocks)),
+            reads=warm,
+            read_tokens=prompt.upto(warm),
+            points=points,
+            why="the warm prefix is read" if warm else "no write is expected to pay",
+        )
+        choice = best(_vouched(prompt, promised or {}, rules), found.read_tokens, after=warm, room=room, rules=rules)
+        if choice is not None:
+            return _paid(found, choice, why="the caller vouches for the reads")
+        margin = self.guard.margin(now)
+        choice = best(points, found.read_tokens, after=warm, room=room, rules=rules, margin=margin)
+        if choice is None:
+            return found
+        if self.guard.may_write(choice.cost, self.odds.record):
+            return _paid(found, choice, why="the write is expected to pay")
+        return self._probe(found, choice, prompt, rules)
+
+    def _weighed(self, point: Point, rules: CacheRules) -> Point:
+        hazards = self.odds.hazards(point.chain, prior=PRIOR_SHARED if point.shared else PRIOR_TAIL)
+        return msgspec.structs.replace(
+            point,
+            hazards=hazards,
+            odds=tuple(within(ttl.seconds, hazards) for ttl in rules.ttls),
+            lives=self.odds.lives(point.chain),
+        )
+
+    def _probe(self, found: Decision, choice: Choice, prompt: Prompt, rules: CacheRules) -> Decision:
+        """In place of a write on odds that are not trusted yet: the shortest that can be read."""
+        at = prompt.shortest
+        cost = (rules.ttl.write - 1) * (prompt.upto(at) - found.read_tokens)
+        if self.odds.record.trusted or at <= found.reads or not self.guard.may_probe(cost):
+            return msgspec.structs.replace(found, why="the loss guard: no write until others were read")
+        point = msgspec.structs.replace(choice.points[-1], position=at, tokens=prompt.upto(at))
+        small = Choice(points=(point,), ttl=rules.ttl, cost=cost, value=choice.value * cost / choice.cost)
+        decision = _paid(found, small, why="a probe: whether writes are read as foretold")
+        return msgspec.structs.replace(decision, probe=True)
+
+    def send(
+        self, blocks: Sequence[PrefixBlock], decision: Decision, now: float, rules: CacheRules, *, family: bytes = b""
+    ) -> Sent:
+        """The call goes out: what it repeats has been read on, and what it writes is held by the guard."""
+        digests = [family + block.digest for block in blocks]
+        nodes = self.forest.send(digests, now)
+        chains = {point.position: point.chain for point in decision.points}
+        for at, node in enumerate(nodes, 1):
+            if node.watch is not None and node.watch.since < now:
+                self.odds.end(node.watch, now)
+                node.watch = None
+            if at in chains and node.watch is None:
+                node.watch = self.odds.watch(now, chains[at])
+        _turn(nodes, blocks)
+        held = self._stake(nodes, decision, now)
+        self.guard.sent += decision.total
+        if held and decision.ttl is not None:
+            self.guard.hold(held, now + decision.ttl.seconds)
+        self.guard.probes -= held if decision.probe else 0.0
+        return Sent(
+            now,
+            tuple(digests[at - 1] for at in decision.marks if at != decision.reads),
+            digests[decision.reads - 1] if decision.reads else None,
+            decision.read_tokens,
+            decision.ttl,
+            held,
+            decision.probe,
+            1 - rules.read,
+        )
+
+    def _stake(self, nodes: Sequence[Node], decision: Decision, now: float) -> float:
+        """Note on what odds the write is paid; what it costs more than no write."""
+        if not decision.written_tokens or decision.ttl is None:
+            return 0.0
+        self.odds.record.fade()
+        for at in decision.marks:
+            if at != decision.reads:
+                node = nodes[at - 1]
+                node.probe = decision.probe
+                node.watch = node.watch or self.odds.watch(now, ())
+                node.watch.staked = decision.forecast
+        return (decision.ttl.write - 1) * decision.written_tokens
+
+    def observe(self, sent: Sent, now: float, *, read: int, written: int) -> str:
+        """The usage that the provider reported: ``hit``, ``cold``, ``missed`` (a warm prefix was not read) or ``more``.
+
+        ``now`` is when others can read what was written: at its first token.
+        """
+        premium = 0.0 if sent.ttl is None else sent.ttl.write - 1
+        won = sent.saving * read - premium * written
+        self.guard.won += sent.held + won
+        before = None if sent.reads is None else self.forest.nodes.get(sent.reads)
+        if sent.probe:
+            self.guard.probes += sent.held + won
+        elif before is not None and before.probe:
+            self.guard.probes += sent.saving * read
+        missed = read < sent.read_tokens
+        for digest in sent.digests if not missed or sent.reads is None else (sent.reads, *sent.digests):
+            node = self.forest.nodes.get(digest)
+            if node is not None and sent.ttl is not None:
+                if missed or not node.ready <= now <= node.until:
+                    node.ready, node.until, node.ttl = now, -1.0, 0.0
+                if written:
+                    node.ttl = max(node.ttl, float(sent.ttl.seconds))
+                    node.until = max(node.until, sent.at + node.ttl)
+        if before is not None and not missed:
+            before.until = max(before.until, sent.at + before.ttl)
+        if missed:
+            return "missed"
+        return "more" if read > sent.read_tokens else "hit" if read else "cold"
+
+
+def _paid(found: Decision, choice: Choice, *, why: str) -> Decision:
+    """The decision with a write in it."""
+    last = choice.points[-1]
+    return msgspec.structs.replace(
+        found,
+        marks=(*found.marks, *(point.position for point in choice.points)),
+        ttl=choice.ttl,
+        written_tokens=last.tokens - found.read_tokens,
+        value=choice.value,
+        why=why,
+        forecast=tuple(
+            hazard if end <= choice.ttl.seconds else 0.0 for hazard, end in zip(last.hazards, AGES, strict=True)
+        ),
+    )
+
+
+def _vouched(prompt: Prompt, promised: Mapping[int, float], rules: CacheRules) -> list[Point]:
+    """The places that the caller vouches for. What they bring says nothing about the odds that were learned."""
+    return [
+        Point(position=at, tokens=prompt.upto(at), odds=(odds,) * len(rules.ttls), hazards=(0.0,) * len(AGES))
+        for at, odds in promised.items()
+        if prompt.may(at)
+    ]
+
+
+def _turn(nodes: Sequence[Node], blocks: Sequence[PrefixBlock]) -> None:
+    """Note at the last markable prefix of a prompt which turn of its conversation that prompt is."""
+    end = next((at for at in range(len(blocks), 0, -1) if blocks[at - 1].markable), 0)
+    if end:
+        before = next((node.turn for node in reversed(nodes[: end - 1]) if node.turn), 0)
+        nodes[end - 1].turn = before + 1

@@ -1,0 +1,325 @@
+"""The prompts of all calls on their way: where each is marked, who goes ahead, and what the provider says it read.
+
+`policy.layout` decides and `leaders` knows who is under way; here both meet the clock and the calls of one engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import accumulate
+
+import msgspec
+
+from penstock.clock import Clock
+from penstock.leaders import Lead, Leaders
+from penstock.policy.layout.blocks import Block, blocks
+from penstock.policy.layout.guard import Guard
+from penstock.policy.layout.keys import Shards
+from penstock.policy.layout.marking import marked_by_caller, marks
+from penstock.policy.layout.tools import SteadyTools
+from penstock.policy.layout.volatile import moved, volatile
+from penstock.policy.layout.writes import Decision, Memory, Sent, Writes
+from penstock.providers.prompt_cache import rules_for
+from penstock.values import Call, Edit, Usage
+from penstock.values.caching import CacheRules
+
+__all__ = ["Laid", "LayoutSettings", "Prefixes", "Reconciled"]
+
+_GATHER_SECONDS = 0.01
+"""How long a prompt of which nothing is cached waits for others like it: the calls of one fan-out come within that."""
+
+_SHORTEST_TOKEN = 2
+"""Bytes: a body with fewer than this for each token of the minimum cannot reach it."""
+
+_NEAR = 0.15
+"""How far what is read may be from what was expected and be it all the same: tokens are estimated here."""
+
+_MARKERS = {"cache_control": frozenset({"anthropic"}), "prompt_cache_breakpoint": frozenset({"openai", "responses"})}
+"""The wire formats in which each mark is one."""
+
+
+class LayoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is done for the provider's prompt cache: ``[layout]``."""
+
+    enabled: bool = True
+    share: float = 1.0
+    """The share of conversations that it is done for, from 0 to 1."""
+    move_volatile: bool = False
+    """Whether lines of the system prompt that hold a time, an id or a counter may be moved behind the others."""
+    wait_for_leader: bool = True
+    """Whether calls that share a cold prefix wait until the first of them can be read."""
+
+
+class Reconciled(msgspec.Struct):
+    """What was expected of the provider's cache, and what it reported. Tokens are the provider's."""
+
+    calls: int = 0
+    """Calls that were laid out."""
+    hits: int = 0
+    """Of them, those that read something."""
+    missed: int = 0
+    """Those for which a warm prefix was expected and not read."""
+    prompt: int = 0
+    expected: int = 0
+    read: int = 0
+    written: int = 0
+    followed: int = 0
+    """Calls that waited for a leader."""
+
+
+class Prefixes:
+    """Lays out the prompts of one engine."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        settings: LayoutSettings | None = None,
+        places: Mapping[str, str] | None = None,
+        memory: Memory | None = None,
+    ) -> None:
+        self.seen = Reconciled()
+        self._clock = clock
+        self._settings = settings or LayoutSettings()
+        self._places = places or {}
+        self._writes = Writes(memory, guard=Guard(allowance=20_000))
+        self._leaders = Leaders(clock)
+        self._shards = Shards()
+        self._tools = SteadyTools()
+        self._scale: dict[str, float] = {}
+
+    def memory(self) -> Memory:
+        """What is known of prefixes, to be kept."""
+        return self._writes.memory()
+
+    async def lay(self, call: Call) -> Laid:
+        """The call with its prompt laid out, and its way to the provider."""
+        rules = self._rules(call)
+        if rules is None or len(call.raw) < _SHORTEST_TOKEN * rules.minimum:
+            return Laid(self, call)
+        plain = call.edited(*self._steadied(call))
+        found = self._scaled(plain)
+        upto = tuple(accumulate(block.tokens for block in found))
+        if not upto or upto[-1] < rules.minimum or not self._shares(found):
+            return Laid(self, plain)
+        laid = Laid(self, plain, rules, found, _family(plain))
+        long = [
+            laid.family + block.digest for block, so_far in zip(found, upto, strict=True) if so_far >= rules.minimum
+        ]
+        laid.comes(self._leaders, long)
+        if rules.marker not in _MARKERS or plain.dialect not in _MARKERS[rules.marker]:
+            laid.automatic(long, self._keyed(plain, found, rules))
+        elif marked_by_caller(plain.body, found, rules):
+            laid.shared([laid.family + block.digest for block in found if block.marked])
+        else:
+            await self._marked(laid, long)
+        return laid
+
+    async def _marked(self, laid: Laid, long: Sequence[bytes]) -> None:
+        rules, found = laid.ruled
+        now = self._clock.now()
+        decision = self._writes.decide(found, now, rules, family=laid.family)
+        if not decision.reads and self._settings.wait_for_leader:
+            await self._clock.sleep(_GATHER_SECONDS)
+        promised = self._promised(laid, long)
+        if promised:
+            decision = self._writes.decide(found, now, rules, family=laid.family, promised=promised)
+        laid.decided(decision, siblings=bool(promised))
+
+    def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:
+        """The longest prefix that other calls here have too, by its number of blocks."""
+        first = len(laid.found) - len(long)
+        for at in range(len(long) - 1, -1, -1):
+            if self._leaders.siblings(long[at]) > 1 and laid.found[first + at].markable:
+                return {first + at + 1: 1.0}
+        return {}
+
+    def _rules(self, call: Call) -> CacheRules | None:
+        if not self._settings.enabled or not call.allows("layout") or call.dialect in {"embeddings", "count_tokens"}:
+            return None
+        place = self._places.get(call.provider, call.origin or call.provider)
+        if place == "off":
+            return None
+        return rules_for(place, call.model, datetime.fromtimestamp(self._clock.now(), UTC).date())
+
+    def _steadied(self, call: Call) -> list[Edit]:
+        """What makes the beginning of a prompt the same as it was."""
+        tools = self._tools.steady(_family(call).hex(), call.body)
+        edits = (
+            [Edit("layout", ("tools",), "set", tools, evidence={"tools": "as they were first sent"})] if tools else []
+        )
+        if self._settings.move_volatile and call.dialect == "anthropic":
+            edits += moved(call.body)
+        return edits
+
+    def _scaled(self, call: Call) -> list[Block]:
+        """The blocks, with as many tokens as the provider has reported of prompts of that size."""
+        scale = self._scale.get(call.model, 1.0)
+        return [msgspec.structs.replace(block, tokens=round(block.tokens * scale)) for block in blocks(call.body)]
+
+    def _shares(self, found: Sequence[Block]) -> bool:
+        """Whether this conversation is among those that are laid out."""
+        first = next((block for block in found if block.level == "messages"), found[-1])
+        return int.from_bytes(first.digest[-4:], "big") < self._settings.share * (1 << 32)
+
+    def _keyed(self, call: Call, found: Sequence[Block], rules: CacheRules) -> list[Edit]:
+        """The key that keeps a busy prefix from overflowing to machines that have nothing of it."""
+        place = self._places.get(call.provider, call.origin or call.provider)
+        if not rules.key or "openai" not in place or rules.key in call.body or "user" in call.body:
+            return []
+        key = self._shards.key(_family(call).hex(), found, rules, self._clock.now())
+        if key is None:
+            return []
+        return [Edit("layout", (rules.key,), "set", key, evidence={"busy": "more than one machine bears"})]
+
+    # On its way -----------------------------------------------------------------------------------------------------
+
+    async def turn(self, laid: Laid, deadline: float | None) -> bool:
+        """Wait for whoever is writing what this call would read, then go ahead with what it writes itself.
+
+        False: it takes too long, and the call would pay for writing the same once more. It is to go as it came.
+        """
+        model, late = laid.call.model, False
+        if self._settings.wait_for_leader and laid.keys:
+            before = self._clock.monotonic()
+            late = not await self._leaders.follow(laid.keys, model, deadline)
+            if late:
+                laid.unmarked()
+            self.seen.followed += self._clock.monotonic() > before
+        laid.goes(self._leaders.lead(laid.keys, model, tells=laid.call.stream))
+        if laid.decision is not None:
+            rules, found = laid.ruled
+            laid.sent = self._writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
+        return not late
+
+    def begun(self, laid: Laid, usage: Usage | None) -> None:
+        """The answer has begun; ``usage`` if the provider tells at its beginning what it read."""
+        if laid.lead is not None:
+            laid.lead.begun(self._clock.monotonic())
+        if usage is not None and usage.prompt:
+            self.told(laid, usage)
+
+    def told(self, laid: Laid, usage: Usage | None) -> None:
+        """What the provider reported at last; None: the call failed, and nothing was read or written."""
+        sent, laid.sent = laid.sent, None
+        if sent is None or laid.decision is None:
+            return
+        if usage is None or not usage.prompt:
+            self._writes.observe(sent, self._clock.now(), read=0, written=0)
+            return
+        estimated, scale = laid.decision.total, self._scale.get(laid.call.model, 1.0)
+        real = usage.prompt / max(estimated, 1)
+        self._scale[laid.call.model] = scale * (1 + 0.2 * (min(max(real, 0.5), 2.0) - 1))
+        written = usage.cache_write_5m + usage.cache_write_1h
+        read = _near(usage.cache_read / real, laid.decision.read_tokens)
+        verdict = self._writes.observe(sent, self._clock.now(), read=read, written=round(written / real))
+        seen = self.seen
+        seen.calls, seen.prompt = seen.calls + 1, seen.prompt + usage.prompt
+        seen.read, seen.written = seen.read + usage.cache_read, seen.written + written
+        seen.expected += round(laid.decision.read_tokens * real)
+        seen.hits += usage.cache_read > 0
+        seen.missed += verdict == "missed"
+
+
+class Laid:
+    """One call whose prompt was laid out. What it does not cache, or what it may not, passes through as it is."""
+
+    def __init__(
+        self,
+        prefixes: Prefixes,
+        plain: Call,
+        rules: CacheRules | None = None,
+        found: Sequence[Block] = (),
+        family: bytes = b"",
+    ) -> None:
+        self.call = plain
+        """The call to send."""
+        self.found = found
+        self.family = family
+        self.keys: list[bytes] = []
+        """The prefixes that it writes if nobody else does, the longest first."""
+        self.decision: Decision | None = None
+        self.lead: Lead | None = None
+        self.sent: Sent | None = None
+        self._plain = plain
+        self._prefixes = prefixes
+        self._rules = rules
+        self._held = contextlib.ExitStack()
+
+    @property
+    def ruled(self) -> tuple[CacheRules, Sequence[Block]]:
+        """The rules of its provider, and its blocks."""
+        assert self._rules is not None
+        return self._rules, self.found
+
+    def comes(self, leaders: Leaders, prefixes: Sequence[bytes]) -> None:
+        """Be counted among those that are here."""
+        self._held.enter_context(leaders.here(prefixes))
+
+    def automatic(self, prefixes: Sequence[bytes], edits: Sequence[Edit]) -> None:
+        """The provider caches by itself: whatever is long enough can be read."""
+        self.call = self._plain.edited(*edits)
+        self.keys = list(reversed(prefixes))
+
+    def shared(self, prefixes: Sequence[bytes]) -> None:
+        """The caller has said what is cached."""
+        self.keys = list(reversed(prefixes))
+
+    def decided(self, decision: Decision, *, siblings: bool) -> None:
+        """The policy has."""
+        rules, found = self.ruled
+        self.decision = decision
+        at = [found[mark - 1] for mark in decision.marks]
+        why = {
+            "why": decision.why,
+            "marks": list(decision.marks),
+            "ttl": decision.ttl.name if decision.ttl else None,
+            "expected_read": decision.read_tokens,
+            "to_write": decision.written_tokens,
+            "siblings": siblings,
+            "volatile": [each.found for each in volatile(self._plain.body)[:3]],
+        }
+        self.call = self._plain.edited(*marks(self._plain.body, at, decision.ttl, rules, evidence=why))
+        new = [mark for mark in decision.marks if mark > decision.reads]
+        self.keys = [self.family + found[mark - 1].digest for mark in reversed(new)]
+
+    def goes(self, lead: Lead) -> None:
+        """It goes out: from here on it reads nothing that another one may write for it."""
+        self.lead = lead
+        self._held.close()
+
+    def unmarked(self) -> None:
+        """Leave it as it came, after all: its leader is late, and it would pay for writing the same once more."""
+        if self.decision is not None and self.decision.written_tokens:
+            self.decision = Decision(total=self.decision.total, why="the leader is late")
+        self.keys = []
+
+    async def turn(self, deadline: float | None) -> bool:
+        """Wait until it may go out; whether it does as it was laid out (see `Prefixes.turn`)."""
+        return await self._prefixes.turn(self, deadline)
+
+    def begun(self, usage: Usage | None) -> None:
+        """The answer has begun."""
+        self._prefixes.begun(self, usage)
+
+    def ended(self, usage: Usage | None) -> None:
+        """It is over; ``usage`` as reported, None if the call failed or nothing was reported."""
+        self._prefixes.told(self, usage)
+        if self.lead is not None:
+            self.lead.over()
+        self._held.close()
+
+
+def _family(call: Call) -> bytes:
+    """Whose prefixes these are: those of one tenant, at one provider, on one key."""
+    secret = call.credential.key if call.credential is not None else ""
+    parts = [call.dialect, call.provider, call.origin, call.scope.tenant, secret]
+    return hashlib.sha256(msgspec.json.encode(parts)).digest()[:8]
+
+
+def _near(read: float, expected: int) -> int:
+    """What was read, as what was expected if it is about that."""
+    return expected if abs(read - expected) <= _NEAR * expected else round(read)
