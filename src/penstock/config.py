@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.errors import BadInput, ConfigError
 from penstock.ledger import Limits
+from penstock.policy.layout.settings import LayoutSettings
 from penstock.values import parse_money
 from penstock.values.shape import is_object
 
@@ -35,6 +36,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model behind the tier ``large``, which is also the default."""
     fallback: str = ""
     """Who is asked instead when this one is overloaded or cannot be reached: ``NAME``, or ``NAME/model``."""
+    prompt_cache: str = ""
+    """Whose rules hold for its prompt cache: ``anthropic``, ``openai``, ...; ``off``: none; empty: by its address."""
     context_window: int = 0
     """The most tokens of prompt and answer together; 0: what is known of the model."""
 
@@ -109,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Dollars per million tokens by model: ``[prices."my-model"] input = "3.00"``. They win over all known prices."""
     budget: BudgetSettings = BudgetSettings()
     gateway: GatewaySettings = GatewaySettings()
+    layout: LayoutSettings = LayoutSettings()
     max_concurrency: int = 10
     """Calls in flight at once, over all of a session."""
 
@@ -272,6 +276,14 @@ def _read(path: Path) -> Settings:
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "budget": BudgetSettings,
+    "gateway": GatewaySettings,
+    "layout": LayoutSettings,
+    "providers": ProviderSettings,
+}
+"""What stands below the top of a file."""
+
 
 def _settings(data: Mapping[str, Any]) -> Settings:
     """What a file says, table by table, so that an error can name the table."""
@@ -279,10 +291,11 @@ def _settings(data: Mapping[str, Any]) -> Settings:
     if not is_object(listed):
         raise ConfigError("providers is no table", mend="write [providers.NAME], one for each")
     return msgspec.structs.replace(
-        _table(Settings, {key: value for key, value in data.items() if key not in {"providers", "budget", "gateway"}}),
+        _table(Settings, {key: value for key, value in data.items() if key not in _TABLES}),
         providers={name: _table(ProviderSettings, each, f"providers.{name}") for name, each in listed.items()},
         budget=_table(BudgetSettings, data.get("budget", {}), "budget"),
         gateway=_table(GatewaySettings, data.get("gateway", {}), "gateway"),
+        layout=_table(LayoutSettings, data.get("layout", {}), "layout"),
     )
 
 
@@ -308,8 +321,7 @@ def _meant(key: str, kind: type[msgspec.Struct]) -> str:
     near = difflib.get_close_matches(key, kind.__struct_fields__, n=1, cutoff=0.5)
     takes = f"it takes {', '.join(kind.__struct_fields__)}"
     if kind is Settings:
-        tables = {"budget": BudgetSettings, "gateway": GatewaySettings, "providers.NAME": ProviderSettings}
-        below = [name for name, table in tables.items() if key in table.__struct_fields__]
+        below = [name for name, table in _TABLES.items() if key in table.__struct_fields__]
         if below:
-            return f"it belongs below [{below[0]}]"
+            return f"it belongs below [{below[0].replace('providers', 'providers.NAME')}]"
     return f"{near[0]} may be meant; {takes}" if near else takes

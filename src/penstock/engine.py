@@ -35,6 +35,7 @@ from penstock.flow import (
     Shape,
 )
 from penstock.ledger import NOTHING, Never
+from penstock.policy.layout.interplay import COLD
 from penstock.policy.reuse import TTL_SECONDS
 from penstock.prefixes import Prefixes
 from penstock.providers.dialects import dialect
@@ -162,7 +163,10 @@ class Engine:
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         match state:
             case Shape():
-                flight.laid = await self.prefixes.lay(state.shaped(self.rules))
+                rates = self.rules.rates(state.call, state.at)
+                warm = self.prefixes.warm(state.call, rates) if self.rules.policies else COLD
+                flight.laid = await self.prefixes.lay(state.shaped(self.rules, warm), rates)
+                flight.note(msgspec.structs.replace(state, layout=flight.laid.notes))
                 return state.next(flight.laid.call, self.rules, await self.admission.limits(state.call.scope.path))
             case Admit():
                 hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
@@ -215,6 +219,7 @@ class Engine:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
         if flight.laid is not None:
             flight.laid.ended(None if state.receipt.estimated else state.usage)
+            flight.note(msgspec.structs.replace(state, cache=flight.laid.verdict))
         if not state.receipt.estimated:
             self.rules = self.rules.learning(state.call.model, state.quote, state.usage)
         if flight.keeps and state.stores and isinstance(state.outcome, Reply):

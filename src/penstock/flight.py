@@ -94,6 +94,10 @@ class Flight:
         self._deltas.extend(deltas)
         self._tell()
 
+    def note(self, state: State) -> None:
+        """Put the present state as it is known now in the place of how it was entered."""
+        self.states[-1] = self.states[-1][0], state
+
     def begun(self, usage: Usage | None) -> None:
         """The answer has begun, or goes on; ``usage`` as far as it was reported."""
         if self.laid is not None and self._deltas:

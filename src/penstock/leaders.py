@@ -114,11 +114,11 @@ class Lead:
         self.news = asyncio.Event()
         """Set when its prefixes can be read, or will not be."""
         self._ended = ended
-        self._since = since
+        self.since = since
 
     def begun(self, now: float) -> None:
         """Its answer has begun at ``now`` (monotonic, seconds)."""
-        self._end(now - self._since)
+        self._end(now - self.since)
 
     def over(self) -> None:
         """It has ended, one way or another."""

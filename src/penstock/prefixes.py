@@ -9,16 +9,23 @@ import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, islice
+from typing import Any
 
 import msgspec
 
 from penstock.clock import Clock
 from penstock.leaders import Lead, Leaders
+from penstock.meter import Rates
 from penstock.policy.layout.blocks import Block, blocks
 from penstock.policy.layout.guard import Guard
+from penstock.policy.layout.interplay import COLD, Warm
 from penstock.policy.layout.keys import Shards
 from penstock.policy.layout.marking import marked_by_caller, marks
+from penstock.policy.layout.reconciled import Reconciled
+from penstock.policy.layout.settings import LayoutSettings
+from penstock.policy.layout.sizes import Sizes
 from penstock.policy.layout.tools import SteadyTools
 from penstock.policy.layout.volatile import moved, volatile
 from penstock.policy.layout.writes import Decision, Memory, Sent, Writes
@@ -26,7 +33,7 @@ from penstock.providers.prompt_cache import rules_for
 from penstock.values import Call, Edit, Usage
 from penstock.values.caching import CacheRules
 
-__all__ = ["Laid", "LayoutSettings", "Prefixes", "Reconciled"]
+__all__ = ["Laid", "Prefixes"]
 
 _GATHER_SECONDS = 0.01
 """How long a prompt of which nothing is cached waits for others like it: the calls of one fan-out come within that."""
@@ -34,40 +41,15 @@ _GATHER_SECONDS = 0.01
 _SHORTEST_TOKEN = 2
 """Bytes: a body with fewer than this for each token of the minimum cannot reach it."""
 
-_NEAR = 0.15
-"""How far what is read may be from what was expected and be it all the same: tokens are estimated here."""
+_KEPT = 10_000
+"""Prefixes that are kept for the next run."""
+
+_ALLOWANCE = 2000.0
+"""Tokens of input, less than a cent, that may be lost once to learn early whether writes are read: without any, a
+conversation has to be long before the first write is affordable."""
 
 _MARKERS = {"cache_control": frozenset({"anthropic"}), "prompt_cache_breakpoint": frozenset({"openai", "responses"})}
 """The wire formats in which each mark is one."""
-
-
-class LayoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is done for the provider's prompt cache: ``[layout]``."""
-
-    enabled: bool = True
-    share: float = 1.0
-    """The share of conversations that it is done for, from 0 to 1."""
-    move_volatile: bool = False
-    """Whether lines of the system prompt that hold a time, an id or a counter may be moved behind the others."""
-    wait_for_leader: bool = True
-    """Whether calls that share a cold prefix wait until the first of them can be read."""
-
-
-class Reconciled(msgspec.Struct):
-    """What was expected of the provider's cache, and what it reported. Tokens are the provider's."""
-
-    calls: int = 0
-    """Calls that were laid out."""
-    hits: int = 0
-    """Of them, those that read something."""
-    missed: int = 0
-    """Those for which a warm prefix was expected and not read."""
-    prompt: int = 0
-    expected: int = 0
-    read: int = 0
-    written: int = 0
-    followed: int = 0
-    """Calls that waited for a leader."""
 
 
 class Prefixes:
@@ -85,19 +67,32 @@ class Prefixes:
         self._clock = clock
         self._settings = settings or LayoutSettings()
         self._places = places or {}
-        self._writes = Writes(memory, guard=Guard(allowance=20_000))
+        self._writes = Writes(memory, guard=Guard(allowance=_ALLOWANCE))
         self._leaders = Leaders(clock)
         self._shards = Shards()
         self._tools = SteadyTools()
-        self._scale: dict[str, float] = {}
+        self._sizes = Sizes()
 
     def memory(self) -> Memory:
-        """What is known of prefixes, to be kept."""
-        return self._writes.memory()
+        """What is known of prefixes, to be kept: of the last ones, since the next run begins by reading it."""
+        memory = self._writes.memory()
+        last = islice(reversed(memory.nodes.items()), _KEPT)
+        return msgspec.structs.replace(memory, nodes=dict(reversed(list(last))))
 
-    async def lay(self, call: Call) -> Laid:
-        """The call with its prompt laid out, and its way to the provider."""
-        rules = self._rules(call)
+    def warm(self, call: Call, rates: Rates | None) -> Warm:
+        """The prefix of a call that its provider would read, as far as is known."""
+        rules = self._rules(call, rates)
+        if rules is None or len(call.raw) < _SHORTEST_TOKEN * rules.minimum:
+            return COLD
+        found = self._scaled(call)
+        family, now = _family(call), self._clock.now()
+        path = self._writes.forest.known([family + block.digest for block in found])
+        deep = next((at for at in range(len(path), 0, -1) if path[at - 1].warm(now)), 0)
+        return Warm(found[:deep], rules.read)
+
+    async def lay(self, call: Call, rates: Rates | None) -> Laid:
+        """The call with its prompt laid out, and its way to the provider. ``rates`` are its prices, where known."""
+        rules = self._rules(call, rates)
         if rules is None or len(call.raw) < _SHORTEST_TOKEN * rules.minimum:
             return Laid(self, call)
         plain = call.edited(*self._steadied(call))
@@ -109,6 +104,7 @@ class Prefixes:
         long = [
             laid.family + block.digest for block, so_far in zip(found, upto, strict=True) if so_far >= rules.minimum
         ]
+        laid.notes = self._notes(laid)
         laid.comes(self._leaders, long)
         if rules.marker not in _MARKERS or plain.dialect not in _MARKERS[rules.marker]:
             laid.automatic(long, self._keyed(plain, found, rules))
@@ -117,6 +113,14 @@ class Prefixes:
         else:
             await self._marked(laid, long)
         return laid
+
+    def _notes(self, laid: Laid) -> Mapping[str, Any]:
+        """How far the prompt goes the way of earlier ones, and what in its beginning will not stay as it is."""
+        path = self._writes.forest.known([laid.family + block.digest for block in laid.found])
+        new = laid.found[len(path)].path if len(path) < len(laid.found) else ()
+        notes: dict[str, Any] = {"blocks": len(laid.found), "known": len(path), "new_from": ".".join(map(str, new))}
+        changing = [each.found for each in volatile(laid.call.body)[:3]]
+        return {**notes, "volatile": changing} if changing else notes
 
     async def _marked(self, laid: Laid, long: Sequence[bytes]) -> None:
         rules, found = laid.ruled
@@ -137,13 +141,14 @@ class Prefixes:
                 return {first + at + 1: 1.0}
         return {}
 
-    def _rules(self, call: Call) -> CacheRules | None:
+    def _rules(self, call: Call, rates: Rates | None) -> CacheRules | None:
         if not self._settings.enabled or not call.allows("layout") or call.dialect in {"embeddings", "count_tokens"}:
             return None
         place = self._places.get(call.provider, call.origin or call.provider)
         if place == "off":
             return None
-        return rules_for(place, call.model, datetime.fromtimestamp(self._clock.now(), UTC).date())
+        rules = rules_for(place, call.model, datetime.fromtimestamp(self._clock.now(), UTC).date())
+        return None if rules is None else _priced(rules, rates)
 
     def _steadied(self, call: Call) -> list[Edit]:
         """What makes the beginning of a prompt the same as it was."""
@@ -157,7 +162,7 @@ class Prefixes:
 
     def _scaled(self, call: Call) -> list[Block]:
         """The blocks, with as many tokens as the provider has reported of prompts of that size."""
-        scale = self._scale.get(call.model, 1.0)
+        scale = self._sizes.scale(call.model)
         return [msgspec.structs.replace(block, tokens=round(block.tokens * scale)) for block in blocks(call.body)]
 
     def _shares(self, found: Sequence[Block]) -> bool:
@@ -193,12 +198,16 @@ class Prefixes:
         if laid.decision is not None:
             rules, found = laid.ruled
             laid.sent = self._writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
+        elif laid.found:
+            self._writes.forest.send([laid.family + block.digest for block in laid.found], self._clock.now())
         return not late
 
     def begun(self, laid: Laid, usage: Usage | None) -> None:
         """The answer has begun; ``usage`` if the provider tells at its beginning what it read."""
-        if laid.lead is not None:
-            laid.lead.begun(self._clock.monotonic())
+        if laid.lead is not None and laid.first_token is None:
+            now = self._clock.monotonic()
+            laid.first_token = now - laid.lead.since
+            laid.lead.begun(now)
         if usage is not None and usage.prompt:
             self.told(laid, usage)
 
@@ -210,18 +219,18 @@ class Prefixes:
         if usage is None or not usage.prompt:
             self._writes.observe(sent, self._clock.now(), read=0, written=0)
             return
-        estimated, scale = laid.decision.total, self._scale.get(laid.call.model, 1.0)
-        real = usage.prompt / max(estimated, 1)
-        self._scale[laid.call.model] = scale * (1 + 0.2 * (min(max(real, 0.5), 2.0) - 1))
+        decision = laid.decision
+        ratio = usage.prompt / max(decision.total, 1)
+        expected, least = self._sizes.expected(sent.reads, decision.read_tokens * ratio)
+        self._sizes.learn(laid.call.model, ratio)
         written = usage.cache_write_5m + usage.cache_write_1h
-        read = _near(usage.cache_read / real, laid.decision.read_tokens)
-        verdict = self._writes.observe(sent, self._clock.now(), read=read, written=round(written / real))
-        seen = self.seen
-        seen.calls, seen.prompt = seen.calls + 1, seen.prompt + usage.prompt
-        seen.read, seen.written = seen.read + usage.cache_read, seen.written + written
-        seen.expected += round(laid.decision.read_tokens * real)
-        seen.hits += usage.cache_read > 0
-        seen.missed += verdict == "missed"
+        if decision.marks and usage.cache_read + written:
+            self._sizes.tell(laid.family + laid.found[decision.marks[-1] - 1].digest, usage.cache_read + written)
+        as_expected = expected and least <= usage.cache_read <= 2 * expected - least
+        read = decision.read_tokens if as_expected else round(usage.cache_read / ratio)
+        verdict = self._writes.observe(sent, self._clock.now(), read=read, written=round(written / ratio))
+        self.seen.count(usage, expected=expected, verdict=verdict, first_token=laid.first_token)
+        laid.verdict = verdict if verdict != "missed" else f"missed: {expected:,} tokens were expected to be read"
 
 
 class Laid:
@@ -244,6 +253,12 @@ class Laid:
         self.decision: Decision | None = None
         self.lead: Lead | None = None
         self.sent: Sent | None = None
+        self.notes: Mapping[str, Any] = {}
+        """What there is to tell of its prompt; empty where nothing was looked at."""
+        self.verdict = ""
+        """What the provider's report says of what was expected."""
+        self.first_token: float | None = None
+        """Seconds until its answer began, if that is seen."""
         self._plain = plain
         self._prefixes = prefixes
         self._rules = rules
@@ -280,7 +295,6 @@ class Laid:
             "expected_read": decision.read_tokens,
             "to_write": decision.written_tokens,
             "siblings": siblings,
-            "volatile": [each.found for each in volatile(self._plain.body)[:3]],
         }
         self.call = self._plain.edited(*marks(self._plain.body, at, decision.ttl, rules, evidence=why))
         new = [mark for mark in decision.marks if mark > decision.reads]
@@ -313,13 +327,23 @@ class Laid:
         self._held.close()
 
 
+@lru_cache(maxsize=1024)
+def _priced(rules: CacheRules, rates: Rates | None) -> CacheRules:
+    """The rules with the price book's own factors, where it lists them: it is what the bill follows."""
+    if rates is None or not rates.input:
+        return rules
+    writes = {"1h": rates.cache_write_1h}
+    ttls = tuple(
+        msgspec.structs.replace(ttl, write=writes.get(ttl.name, rates.cache_write_5m) / rates.input)
+        if ttl.write > 1
+        else ttl
+        for ttl in rules.ttls
+    )
+    return msgspec.structs.replace(rules, read=rates.cache_read / rates.input, ttls=ttls)
+
+
 def _family(call: Call) -> bytes:
     """Whose prefixes these are: those of one tenant, at one provider, on one key."""
     secret = call.credential.key if call.credential is not None else ""
     parts = [call.dialect, call.provider, call.origin, call.scope.tenant, secret]
     return hashlib.sha256(msgspec.json.encode(parts)).digest()[:8]
-
-
-def _near(read: float, expected: int) -> int:
-    """What was read, as what was expected if it is about that."""
-    return expected if abs(read - expected) <= _NEAR * expected else round(read)

@@ -18,6 +18,8 @@ from penstock.engine import Engine
 from penstock.flow import Done, Fallback, Rules, Settle
 from penstock.ledger import Receipt, total
 from penstock.meter import Factors, PriceBook, count
+from penstock.policy.layout.writes import Memory
+from penstock.prefixes import Prefixes
 from penstock.providers.dialects import dialect
 from penstock.providers.embedded import EmbeddedReader
 from penstock.providers.gate import Gate, Gates
@@ -29,6 +31,8 @@ from penstock.ticket import Outcome
 __all__ = ["Runtime", "build", "record_of"]
 
 _FACTORS = "token-factors"
+_PREFIXES = "prefixes"
+"""The names under which what was learned is kept."""
 
 _log = logging.getLogger("penstock")
 
@@ -72,6 +76,7 @@ class Runtime:
         """Call off what is under way, and keep what was learned."""
         await self.engine.close()
         await self.records.save(_FACTORS, msgspec.json.encode(self.engine.rules.factors))
+        await self.records.save(_PREFIXES, msgspec.msgpack.encode(self.engine.prefixes.memory()))
         for part in (self.records, *self._closing):
             await part.close()
 
@@ -116,6 +121,12 @@ async def build(
         slots=Gate.fixed(settings.max_concurrency, clock),
         clock=clock,
         ids=new_id,
+        prefixes=Prefixes(
+            clock,
+            settings=settings.layout,
+            places={name: each.prompt_cache or each.base_url for name, each in settings.providers.items()},
+            memory=await _prefixes(records),
+        ),
         sinks=(receipts, record, alert, *sinks),
     )
     return Runtime(settings, engine, receipts, records, (replies, holds, *connections))
@@ -192,6 +203,14 @@ async def _stored_replies(folder: Path) -> Any:
     from penstock.stores.replies_sqlite import SqliteReplies
 
     return await SqliteReplies.at(folder / "replies.sqlite", warn=_log.warning)
+
+
+async def _prefixes(records: SqliteRecords) -> Memory | None:
+    kept = await records.load(_PREFIXES)
+    try:
+        return msgspec.msgpack.decode(kept, type=Memory) if kept else None
+    except msgspec.DecodeError:  # of another version: it is learned again
+        return None
 
 
 async def _factors(records: SqliteRecords) -> Factors:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.engine.rig import SCOPE, Rig
 
-from penstock.flow import Done, Settle
+from penstock.flow import Done, Settle, Shape
+from penstock.policy.layout.blocks import blocks
+from penstock.policy.layout.settings import LayoutSettings
+from penstock.prefixes import Prefixes
 from penstock.testing import FakeClock, ScriptedProvider, SimulatedCache
 from penstock.ticket import Outcome
 from penstock.values import Call, Usage
@@ -114,8 +120,107 @@ def test_an_agents_loop_reads_what_it_said_before() -> None:
         clock = FakeClock()
         async with rig(clock) as at:
             usages = await loop(at, clock)
-            print([(u.prompt, u.cache_read, u.cache_write_5m, u.cache_write_1h) for u in usages])
-            print(cost(usages))
             assert cost(usages) <= 0.30
+            seen = at.engine.prefixes.seen
+            assert (seen.calls, seen.missed) == (40, 0)
+            assert seen.read == sum(usage.cache_read for usage in usages)
+            assert 0.9 * seen.read <= seen.expected <= seen.read
+
+    asyncio.run(main())
+
+
+def test_what_the_caller_marks_goes_out_as_it_came() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at, rig(clock) as untouched:
+            usages = await loop(at, clock, marked=True)
+            untouched.engine.prefixes = Prefixes(clock, settings=LayoutSettings(enabled=False))
+            plain = await loop(untouched, clock, marked=True)
+            assert [usage.cache_read for usage in usages] == [usage.cache_read for usage in plain]
+            assert all(not call.edits and call.wire() is call.raw for call in at.provider.seen)
+            assert cost(usages) <= 0.30
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("settings", [LayoutSettings(enabled=False), LayoutSettings(share=0.0)])
+def test_it_can_be_switched_off(settings: LayoutSettings) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at:
+            at.engine.prefixes = Prefixes(clock, settings=settings)
+            usages = await loop(at, clock, turns=12)
+            assert cost(usages) == 1.0
+            assert all(call.wire() is call.raw for call in at.provider.seen)
+
+    asyncio.run(main())
+
+
+def test_a_call_that_leaves_it_out_goes_out_as_it_came() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at:
+            calls = [question(f"Number {n}?", stream=False) for n in range(5)]
+            calls = [msgspec.structs.replace(call, off=frozenset({"layout"})) for call in calls]
+            outcomes = await finished(clock, [asyncio.create_task(at.engine.run(call)) for call in calls])
+            assert cost([used(outcome) for outcome in outcomes]) == 1.0
+            assert all(call.wire() is call.raw for call in at.provider.seen)
+
+    asyncio.run(main())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(3, 12), st.booleans())
+def test_every_prompt_goes_on_where_the_one_before_ended_or_the_record_says_where_not(
+    chance: Random, turns: int, unsteady: bool
+) -> None:
+    """Tools in any order, and a system prompt that sometimes changes."""
+
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at:
+            system = 0
+            for number in range(turns):
+                call = turn(number, seconds=f" It is step {system}.")
+                body = dict(call.body)
+                if chance.random() < 0.5:
+                    body["tools"] = chance.sample(TOOLS, len(TOOLS))
+                call = Call.parse(
+                    msgspec.json.encode(body), dialect="anthropic", provider="p", origin="script", scope=SCOPE
+                )
+                await finished(clock, [asyncio.create_task(at.engine.run(call))])
+                await clock.advance(20.0)
+                system += unsteady and chance.random() < 0.3
+            sent = [[block.digest for block in blocks(call.body)] for call in at.provider.seen]
+            for before, after, outcome in zip(sent, sent[1:], at.outcomes[1:], strict=False):
+                notes = next(state.layout for _, state in outcome.log if isinstance(state, Shape))
+                assert (after[: len(before)] == before) == (notes["known"] >= len(before))
+                if after[: len(before)] != before:
+                    assert notes["new_from"] == "system"
+
+    asyncio.run(main())
+
+
+def test_busy_prefixes_of_openai_get_keys_and_others_stay_as_they_came() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock, "openai", "openai") as at:
+            at.engine.prefixes = Prefixes(clock, places={"p": "openai"})
+            for number in range(60):
+                body = {
+                    "model": "gpt-4o",
+                    "messages": [
+                        {"role": "system", "content": CONTEXT},
+                        {"role": "user", "content": f"Hello {number}"},
+                    ],
+                }
+                call = Call.parse(
+                    msgspec.json.encode(body), dialect="openai", provider="p", origin="script", scope=SCOPE
+                )
+                (outcome,) = await finished(clock, [asyncio.create_task(at.engine.run(call))])
+                assert outcome.state.receipt.saved.get("layout", 0) == 0  # what a key saves no usage shows
+            keys = [call.body.get("prompt_cache_key") for call in at.provider.seen]
+            assert keys[:5] == [None] * 5
+            assert keys[-1] is not None
 
     asyncio.run(main())

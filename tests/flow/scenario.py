@@ -32,6 +32,7 @@ from penstock.flow import (
 )
 from penstock.ledger import Limits, Never
 from penstock.meter import Factors, PriceBook
+from penstock.policy.layout.interplay import COLD
 from penstock.values import Call, Reply, Usage
 
 __all__ = ["NOW", "RULES", "Walk", "call", "reply", "walk"]
@@ -86,7 +87,7 @@ class Walk:
 
     def shaped(self, limits: Limits | None = None) -> Walk:
         assert isinstance(self.state, Shape)
-        return self._to(self.state.next(self.state.shaped(self.rules), self.rules, limits))
+        return self._to(self.state.next(self.state.shaped(self.rules, COLD), self.rules, limits))
 
     def admitted(self, limits: Limits | None = None) -> Walk:
         """Shaped, and the worst case held where there are limits."""

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from gatehouse import CHAT, Gatehouse, gatehouse
 
+from penstock.gateway import server
 from penstock.gateway.cycle import LEFT, Cycle
 from penstock.testing import Plan
 
@@ -69,6 +70,21 @@ def test_a_connection_is_closed_after_the_answer_to_who_wants_that() -> None:
             writer.write(request("why", connection="close"))
             _, headers, _ = await response(reader)
             assert headers["connection"] == "close"
+            assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with gatehouse(Plan("Because.", latency=0.3)) as gate:
+            reader, writer = await connection(gate)
+            for text in ("one", "two"):
+                writer.write(request(text))  # takes six times as long as a connection may be idle
+                assert (await response(reader))[0] == 200
             assert await reader.read() == b""
             writer.close()
 

@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(("config", "runtime"), BELOW_FACES),
     "testing": {"flow", "engine"} | LEDGER_DOWN | PORTS,
     "bench": BELOW_FACES,
-    "cli": BELOW_FACES | {"", "gateway"},
+    "evals": {"policy"},
+    "cli": BELOW_FACES | {"", "evals", "gateway"},
     "gateway": BELOW_FACES - {"client"},
     # The in-process transport of the client is the gateway without a socket.
     "client": BELOW_FACES | {"gateway"},

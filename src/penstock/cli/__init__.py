@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "serve OpenAI and Anthropic clients that change nothing but their base URL",
     "key": "give clients of the gateway virtual keys, with budgets and rates",
     "run": "run a command whose model calls go through a gateway of its own",
+    "eval": "try a mechanism on data of your own",
     "doctor": "check that everything works, and say how to mend what does not",
 }
 

@@ -90,7 +90,13 @@ def _follow(step: Step, following: Step) -> str:
 
 
 def _shape(step: Step, following: Step) -> str:
-    return f"a request of {step['bytes']:,} bytes for {step['model']}"
+    asked = f"a request of {step['bytes']:,} bytes for {step['model']}"
+    seen = step.get("layout")
+    if not seen:
+        return asked
+    new = f", new from {seen['new_from']}" if seen["new_from"] else ""
+    changing = f"; its beginning holds {', '.join(seen['volatile'])}" if "volatile" in seen else ""
+    return f"{asked}; {seen['known']} of its {seen['blocks']} blocks were sent before{new}{changing}"
 
 
 def _admit(step: Step, following: Step) -> str:
@@ -132,7 +138,8 @@ def _settle(step: Step, following: Step) -> str:
     if step["usage"] is None:
         return "nothing was used, and nothing is charged"
     about = ", as an estimate, since the provider did not tell" if step["estimated"] else ""
-    return f"used {_tokens(msgspec.convert(step['usage'], Usage))}{about}"
+    cache = f"; the prompt cache: {step['cache']}" if step.get("cache") else ""
+    return f"used {_tokens(msgspec.convert(step['usage'], Usage))}{about}{cache}"
 
 
 def _done(step: Step, following: Step) -> str:

@@ -116,7 +116,7 @@ class Pricing:
 
 
 def _upto(request: Request, at: int) -> int:
-    return request.tokens if at == len(request.blocks) else at * BLOCK
+    return sum(block.tokens for block in request.blocks[:at])
 
 
 def read_trace(path: Path) -> list[Request]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -12,6 +13,7 @@ from penstock.flow.refusals import too_dear, unpriced
 from penstock.flow.rules import Rules, cuts_of, reused
 from penstock.ledger import NOTHING, Amounts, Cut, Limits, Never, Receipt, book, charge
 from penstock.meter import Quote, count, fit, price, quote, unbounded
+from penstock.policy.layout.interplay import Warm, pays
 from penstock.policy.reuse import Eligible, eligible, worth_storing
 from penstock.values import Call, Edit, Reply, Usage, identity
 
@@ -86,13 +88,16 @@ class Shape(msgspec.Struct, frozen=True):
 
     call: Call
     at: float
+    layout: Mapping[str, Any] = {}
+    """What was seen of the prompt when it was laid out."""
 
-    def shaped(self, rules: Rules) -> Call:
-        """The call with the edits of all policies that look at it alone."""
+    def shaped(self, rules: Rules, warm: Warm) -> Call:
+        """The call with the edits of all policies, but those that lose more at the provider's cache than they win."""
         call = self.call
         for mechanism, policy in rules.policies:
             if call.allows(mechanism) and not call.tried:  # one that another provider failed has its edits
-                call = call.edited(*policy(call))
+                edits = policy(call)
+                call = call.edited(*edits) if pays(edits, warm) else call
         return call
 
     def next(self, call: Call, rules: Rules, limits: Limits | None) -> Admit | Send | Refused:
@@ -108,7 +113,8 @@ class Shape(msgspec.Struct, frozen=True):
         return Admit(call, estimate, self.at)
 
     def explain(self) -> dict[str, Any]:
-        return {"model": self.call.model, "bytes": len(self.call.raw)}
+        seen = {"layout": self.layout} if self.layout else {}
+        return {"model": self.call.model, "bytes": len(self.call.raw), **seen}
 
 
 class Admit(msgspec.Struct, frozen=True):
@@ -225,6 +231,8 @@ class Settle(msgspec.Struct, frozen=True):
     receipt: Receipt
     onward: Shape | None = None
     """The same call for the provider that stands in for the one that failed."""
+    cache: str = ""
+    """What the usage says of what was expected of the provider's prompt cache."""
 
     @property
     def stores(self) -> bool:
@@ -246,7 +254,8 @@ class Settle(msgspec.Struct, frozen=True):
             return {"failed": str(self.outcome), "next": self.onward.call.provider}
         usage = msgspec.structs.asdict(self.usage) if self.usage else None
         spent = None if self.receipt.unpriced else int(self.receipt.spent)
-        return {"usage": usage, "spent_nano": spent, "estimated": bool(self.receipt.estimated)}
+        seen = {"cache": self.cache} if self.cache else {}
+        return {"usage": usage, "spent_nano": spent, "estimated": bool(self.receipt.estimated), **seen}
 
 
 class Done(msgspec.Struct, frozen=True):

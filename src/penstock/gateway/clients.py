@@ -210,11 +210,10 @@ class Clients:
             await self._look()
         if self._ring is None:
             raise KeysClosed
-        watched = {name: value for name, value in headers if name in _WATCHED}
-        shown = _shown(watched)
+        watched = tuple([header for header in headers if header[0] in _WATCHED])
         if not self._ring.keys:
-            return _anyone(shown, watched, peer)
-        key = self._verified(shown.key, self._ring.pepper)
+            return _anyone(watched, peer)
+        key = self._verified(_shown(dict(watched)).key, self._ring.pepper)
         now = self._clock.now()
         made = self._made.get(key.id)
         if made is None or now >= made[1]:
@@ -323,8 +322,11 @@ def _not_a_key(shown: str) -> Unauthorized:
     return Unauthorized("this is no virtual key of this gateway: those begin with pk-", mend="ask its operator for one")
 
 
-def _anyone(shown: Credential, watched: Mapping[bytes, bytes], peer: str) -> Client:
-    """The client of a request without a key."""
+@lru_cache(maxsize=64)
+def _anyone(headers: tuple[tuple[bytes, bytes], ...], peer: str) -> Client:
+    """The client of a request without a virtual key, which is the same for each that comes from there with these."""
+    watched = dict(headers)
+    shown = _shown(watched)
     if not _is_loopback(peer) or not _TRACES.isdisjoint(watched):
         raise Unauthorized(
             "this gateway has no virtual keys and serves its own machine alone",

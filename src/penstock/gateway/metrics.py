@@ -8,10 +8,13 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from penstock.errors import ProviderError
-from penstock.flow import Done
+from penstock.flow import Done, Settle
 from penstock.gateway.endpoints import ENDPOINTS
 from penstock.ledger import Receipt
+from penstock.policy.layout.reconciled import Reconciled
 from penstock.ticket import Outcome
 
 __all__ = ["Metrics", "Shared"]
@@ -19,6 +22,7 @@ __all__ = ["Metrics", "Shared"]
 _OTHER = "other"
 _STATUSES = ("2xx", "4xx", "5xx")
 _SOURCES = ("upstream", "reuse", "joined", "refused")
+_CACHED = ("read", "written", "none")
 _MECHANISMS = ("reuse", "layout", "prune", "compress", "route", "bundle", "defer", _OTHER)
 
 _FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -50,6 +54,27 @@ _FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("penstock_shed_total", "counter", "Requests turned away because there was no seat in time.", ("",)),
     ("penstock_upstream_errors_total", "counter", "Calls that an upstream refused or failed.", ("",)),
     ("penstock_disconnects_total", "counter", "Clients that left before the end of their answer.", ("",)),
+    (
+        "penstock_prompt_tokens_total",
+        "counter",
+        "Prompt tokens that providers reported, by what their prompt cache did: read, written, or neither.",
+        tuple(f'cache="{kind}"' for kind in _CACHED),
+    ),
+    ("penstock_prefix_expected_tokens_total", "counter", "Prompt tokens that were expected to be read.", ("",)),
+    ("penstock_prefix_missed_total", "counter", "Calls whose warm prefix was not read.", ("",)),
+    ("penstock_prefix_followed_total", "counter", "Calls that waited for the first one with their prefix.", ("",)),
+    (
+        "penstock_first_token_microseconds_total",
+        "counter",
+        "Time to the first token of streams that were laid out, by whether they read from the cache.",
+        ('cache="hit"', 'cache="miss"'),
+    ),
+    (
+        "penstock_first_tokens_total",
+        "counter",
+        "Streams in penstock_first_token_microseconds_total.",
+        ('cache="hit"', 'cache="miss"'),
+    ),
     ("penstock_in_flight", "gauge", "Requests being answered now.", ("",)),
 )
 
@@ -70,6 +95,8 @@ _SPENT = _PLACES["penstock_spent_nanodollars_total", ""]
 _ASKED = _PLACES["penstock_asked_nanodollars_total", ""]
 _UNPRICED = _PLACES["penstock_unpriced_calls_total", ""]
 _IN_FLIGHT = _PLACES["penstock_in_flight", ""]
+_FIRST = {how: _PLACES["penstock_first_token_microseconds_total", f'cache="{how}"'] for how in ("hit", "miss")}
+_PROMPT = {kind: _PLACES["penstock_prompt_tokens_total", f'cache="{kind}"'] for kind in _CACHED}
 
 
 class Shared:
@@ -90,10 +117,18 @@ class Shared:
 class Metrics:
     """The counters of one worker."""
 
-    def __init__(self, shared: Shared | None = None, worker: int = 0, in_flight: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        shared: Shared | None = None,
+        worker: int = 0,
+        in_flight: Callable[[], int] = lambda: 0,
+        seen: Reconciled | None = None,
+    ) -> None:
         self._shared = shared or Shared()
         self._cells = self._shared.row(worker)
         self._in_flight = in_flight
+        self._seen = seen or Reconciled()
+        self._counted = Reconciled()
         self._cells[_IN_FLIGHT] = 0
 
     def request(self, endpoint: str, status: int) -> None:
@@ -110,6 +145,14 @@ class Metrics:
             if isinstance(state.error, ProviderError):
                 self.count("upstream_errors")
         self._book(state.receipt)
+        entered = outcome.log[-2][1] if len(outcome.log) > 1 else None
+        if isinstance(entered, Settle) and entered.usage is not None:
+            usage = entered.usage
+            self._cells[_PROMPT["read"]] += usage.cache_read
+            self._cells[_PROMPT["written"]] += usage.cache_write_5m + usage.cache_write_1h
+            self._cells[_PROMPT["none"]] += usage.input
+        if self._seen.calls != self._counted.calls:
+            self._reconcile()
 
     def _book(self, receipt: Receipt) -> None:
         self._cells[_SPENT] += receipt.spent
@@ -118,6 +161,21 @@ class Metrics:
         for mechanism, amount in receipt.saved.items():
             if amount:
                 self._cells[_SAVED.get(mechanism, _SAVED[_OTHER])] += amount
+
+    def _reconcile(self) -> None:
+        """Count what has come to be known of the providers' prompt caches since the last time."""
+        seen, counted = self._seen, self._counted
+        for place, now, before in (
+            (_PLACES["penstock_prefix_expected_tokens_total", ""], seen.expected, counted.expected),
+            (_PLACES["penstock_prefix_missed_total", ""], seen.missed, counted.missed),
+            (_PLACES["penstock_prefix_followed_total", ""], seen.followed, counted.followed),
+            (_PLACES["penstock_first_tokens_total", 'cache="hit"'], seen.hit_streams, counted.hit_streams),
+            (_PLACES["penstock_first_tokens_total", 'cache="miss"'], seen.miss_streams, counted.miss_streams),
+            (_FIRST["hit"], round(seen.hit_seconds * 1e6), round(counted.hit_seconds * 1e6)),
+            (_FIRST["miss"], round(seen.miss_seconds * 1e6), round(counted.miss_seconds * 1e6)),
+        ):
+            self._cells[place] += now - before
+        self._counted = msgspec.structs.replace(seen)
 
     def count(self, what: str) -> None:
         """One more of ``shed``, ``upstream_errors``, ``disconnects``."""

@@ -50,6 +50,7 @@ class GatewayProtocol(HttpToolsProtocol):
     _slow: asyncio.TimerHandle | None = None
     _door: Door | None = None
     _unread: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
     _answered: Cycle | None = None
     """What is being answered, or was the last time; behind it others may wait in a pipeline."""
 
@@ -143,7 +144,6 @@ class GatewayProtocol(HttpToolsProtocol):
             self._parse(data)
 
     def _feed(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as wish:
@@ -192,10 +192,34 @@ class GatewayProtocol(HttpToolsProtocol):
             self._unread.cancel()
             self._unread = None
 
+    def on_response_complete(self) -> None:
+        """See `HttpToolsProtocol`. One timer a connection sees to it that it is not idle for too long."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._wait_idle(self.timeout_keep_alive)
+
+    def _wait_idle(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._see_idle)
+
+    def _see_idle(self) -> None:
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._answering or not self._between or left > 0:
+            self._wait_idle(left if left > 0 else self.timeout_keep_alive)
+        else:
+            self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._begun()
         self._all_read()
         self._held = None
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
         if self._answered is not None:
             self._answered.left()

@@ -16,15 +16,15 @@ from penstock.values import Path
 from penstock.values.caching import Level
 from penstock.values.shape import Json, entries, mapping, objects, text
 
-__all__ = ["MARKS", "Block", "blocks"]
+__all__ = ["Block", "blocks"]
 
-MARKS = ("cache_control", "prompt_cache_breakpoint")
+_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 """Fields of a block that are no part of the prompt."""
 
 _BYTES_A_TOKEN = 4
 """What is to be decided needs no more than the order of magnitude: counting would take fifty times as long."""
 
-_UNMARKABLE = frozenset({"thinking", "redacted_thinking", "reasoning"})
+_UNMARKABLE = ("thinking", "redacted_thinking", "reasoning")
 """Blocks that may bear no mark of their own (source: Anthropic's documentation)."""
 
 
@@ -54,29 +54,28 @@ def blocks(body: Mapping[str, Any]) -> list[Block]:
     A change of what stands in no block, but changes the prompt that the provider renders, changes the digests from
     the level on where it counts: the model from the first block, ``tool_choice`` and ``thinking`` from the messages.
     """
-    whole = hashlib.sha256(msgspec.json.encode([body.get("model"), body.get("speed")]))
+    whole = hashlib.sha256(_encode([body.get("model"), body.get("speed")]))
     found: list[Block] = []
-    level: Level | None = None
-    for path, at, role, value, part in _walk(body):
-        if at == "messages" and level != "messages":
-            beside = [body.get("tool_choice"), body.get("thinking"), body.get("reasoning")]
-            whole.update(msgspec.json.encode(beside))
-        level = at
-        fields = mapping(value)
-        bare = _bare(fields) if fields else value
-        encoded = msgspec.json.encode([at, role, bare])
+    in_messages = False
+    for path, level, role, value, part in _walk(body):
+        if level == "messages" and not in_messages:
+            in_messages = True
+            whole.update(_encode([body.get("tool_choice"), body.get("thinking"), body.get("reasoning")]))
+        if value.__class__ is dict:
+            marked = _is_marked(value)
+            encoded = _encode([level, role, _bare(value) if marked or value.get("type") == "text" else value])
+            markable = part and _may_be_marked(value)
+        else:
+            marked = False
+            encoded = _encode([level, role, value])
+            markable = part and isinstance(value, str) and bool(value)
         whole.update(encoded)
-        found.append(
-            Block(
-                path,
-                at,
-                len(encoded) // _BYTES_A_TOKEN,
-                whole.digest()[:16],
-                part and _markable(value, fields),
-                _has_mark(fields) or _marked_within(fields),
-            )
-        )
+        digest = whole.digest()[:16]
+        found.append(Block(path, level, len(encoded) // _BYTES_A_TOKEN, digest, markable, marked))
     return found
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def _walk(body: Mapping[str, Any]) -> Iterator[_Found]:
@@ -87,56 +86,54 @@ def _walk(body: Mapping[str, Any]) -> Iterator[_Found]:
             yield path, "system", "system", value, True
     for name in ("messages", "input"):
         for path, message in _listed((name,), body.get(name)):
-            role = text(mapping(message).get("role"))
+            fields = mapping(message)
+            role = text(fields.get("role"))
             level: Level = "system" if role in {"system", "developer"} else "messages"
-            yield from _message(path, message, level, role)
+            if "content" not in fields:
+                yield path, level, role, message, False
+                continue
+            for inner, value in _listed((*path, "content"), fields["content"]):
+                yield inner, level, role, value, True
+            if len(fields) > 2:  # beside role and content, such as the calls of an assistant
+                beside = {
+                    key: each for key, each in fields.items() if key not in {"role", "content"} and each is not None
+                }
+                yield path, level, role, beside, False
 
 
-def _message(path: Path, message: Any, level: Level, role: str) -> Iterator[_Found]:
-    """The blocks of one message: its content, and what stands beside that, such as the calls of an assistant."""
-    fields = mapping(message)
-    if "content" not in fields:
-        yield path, level, role, message, False
-        return
-    for inner, value in _listed((*path, "content"), fields["content"]):
-        yield inner, level, role, value, True
-    beside = {name: value for name, value in fields.items() if name not in {"role", "content"} and value is not None}
-    if beside:
-        yield path, level, role, beside, False
-
-
-def _listed(path: Path, content: Any) -> Iterator[tuple[Path, Any]]:
+def _listed(path: Path, content: Any) -> list[tuple[Path, Any]]:
     """The entries of a list, or the one text that stands in its place."""
     if isinstance(content, str):
-        yield path, content
-    else:
-        yield from (((*path, i), each) for i, each in enumerate(entries(content)))
+        return [(path, content)]
+    return [((*path, i), each) for i, each in enumerate(entries(content))]
+
+
+def _is_marked(fields: Json) -> bool:
+    """Whether the caller marks this block, or one within it, as those of a tool's result."""
+    if _has_mark(fields):
+        return True
+    content = fields.get("content")
+    return content.__class__ is list and any(_has_mark(each) for each in objects(content))
+
+
+def _has_mark(fields: Json) -> bool:
+    return "cache_control" in fields or "prompt_cache_breakpoint" in fields
 
 
 def _bare(fields: Json) -> Any:
     """A block without its marks. A text alone is the same block whether it stands in a list or for it."""
-    if _marked_within(fields):
-        fields = {**fields, "content": [_unmarked(each) for each in entries(fields["content"])]}
+    content = fields.get("content")
+    if content.__class__ is list:
+        fields = {**fields, "content": [_unmarked(each) for each in entries(content)]}
     fields = _unmarked(fields)
     return fields["text"] if fields.keys() == {"type", "text"} and fields["type"] == "text" else fields
 
 
 def _unmarked(value: Any) -> Any:
     fields = mapping(value)
-    return {name: each for name, each in fields.items() if name not in MARKS} if _has_mark(fields) else value
+    return {name: each for name, each in fields.items() if name not in _MARKS} if _has_mark(fields) else value
 
 
-def _has_mark(fields: Json) -> bool:
-    return any(name in fields for name in MARKS)
-
-
-def _marked_within(fields: Json) -> bool:
-    """Whether a mark stands on a block inside it, as on those of a tool's result."""
-    return any(_has_mark(each) for each in objects(fields.get("content")))
-
-
-def _markable(value: Any, fields: Json) -> bool:
-    if isinstance(value, str):
-        return bool(value)
-    kind = text(fields.get("type"))
-    return bool(fields) and kind not in _UNMARKABLE and (kind != "text" or bool(fields.get("text")))
+def _may_be_marked(fields: Json) -> bool:
+    kind = fields.get("type")
+    return kind not in _UNMARKABLE if kind != "text" else bool(fields.get("text"))

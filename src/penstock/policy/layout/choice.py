@@ -42,26 +42,33 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """What the write costs more than no write."""
     value: float
     """What later requests are expected to save, less ``cost``."""
+    slow: bool = False
+    """Whether one read does not pay for the write."""
 
 
-def best(
-    points: Sequence[Point], warm: int, *, after: int, room: int, rules: CacheRules, margin: float = MARGIN
-) -> Choice | None:
+def best(points: Sequence[Point], warm: int, *, after: int, room: int, rules: CacheRules) -> Choice | None:
     """The choice of at most ``room`` points behind block ``after`` (where ``warm`` tokens are read) with most value.
 
     A later request reads up to the last mark that it shares. So a mark adds its odds x the tokens since the mark before
-    it; and who repeats a place has repeated all before it, so odds never rise on the way. None: nothing pays.
+    it; and who repeats a place has repeated all before it, so odds never rise on the way. A dearer life is bought only
+    where a cheaper one does not pay. None: nothing pays.
     """
     places = sorted((point for point in points if point.position > after), key=lambda point: point.position)
-    found: Choice | None = None
-    for index, ttl in enumerate(rules.ttls):
+    for index, ttl in sorted(enumerate(rules.ttls), key=lambda each: each[1].write):
         odds = [max(later.odds[index] for later in places[at:]) for at in range(len(places))]
+        slow = ttl.write - 1 >= 1 - rules.read
+        if slow:
+            # The second read is as likely as the first was.
+            odds = [each + each * each for each in odds]
+        found: Choice | None = None
         for last, (saved, chosen) in enumerate(_ways(places, odds, warm, room)):
             cost = (ttl.write - 1) * (places[last].tokens - warm)
             saving = saved * (1 - rules.read)
-            if saving > margin * cost and saving - cost > (found.value if found else 0.0):
-                found = Choice(points=chosen, ttl=ttl, cost=cost, value=saving - cost)
-    return found
+            if saving > MARGIN * cost and saving - cost > (found.value if found else 0.0):
+                found = Choice(points=chosen, ttl=ttl, cost=cost, value=saving - cost, slow=slow)
+        if found is not None:
+            return found
+    return None
 
 
 def _ways(
@@ -70,7 +77,9 @@ def _ways(
     """For each place: the most tokens that are expected to be read if it is the last mark, and the marks up to it."""
     if not room:
         return []
-    ways = [(odd * (place.tokens - warm), (place,)) for place, odd in zip(places, odds, strict=True)]
+    ways: list[tuple[float, tuple[Point, ...]]] = [
+        (odd * (place.tokens - warm), (place,)) for place, odd in zip(places, odds, strict=True)
+    ]
     for _ in range(room - 1):
         ways = [
             max(

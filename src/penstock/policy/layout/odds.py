@@ -29,20 +29,25 @@ PRIOR_SECONDS = 300.0
 
 MOST_CURVES = 4096
 
+MOST_WATCHED = 100_000
+"""Lives that are watched at once, about 20 MB. Beyond them the oldest are let go, which biases nothing."""
+
 TRUSTED = 1 / 3
-"""The odds are trusted while at least this share of the reads that they foretold came. Low: it is there for traffic that
-turns against what is written. For odds that are merely too high there is the margin."""
+"""The odds are trusted while at least this share of the reads that they foretold came. Low: it is
+there for traffic that turns away from what is written. For odds that are merely too high there is the margin."""
 
 TRUSTED_FROM = 0.5
 """How many reads that takes at least: one of late, as far as it has not faded."""
 
-MEMORY = 0.99
-"""What is kept of the record with each paid write: about the last 100 count."""
+MEMORY = 0.995
+"""What is kept of the record with each paid write: about the last 200 count."""
 
 
 class Curve(msgspec.Struct):
     """What became of the lives of one class, for each span of age."""
 
+    since: float
+    """When the first of them began."""
     reached: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(AGES))
     """Lives that came to the end of the span, or ended in it."""
     ended: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(AGES))
@@ -82,15 +87,15 @@ class Odds:
     """Curves by class, and the lives that are watched.
 
     >>> odds = Odds()
-    >>> odds.read_within(300.0, ("new",), prior=0.1)
-    0.1
     >>> for second in range(40):
     ...     odds.end(odds.watch(float(second), ("new",)), second + 0.5)
-    >>> odds.read_within(300.0, ("new",), prior=0.1)
-    0.7
+    >>> round(odds.read_within(300.0, ("new",), prior=0.1), 2), odds.lives(("new",))
+    (0.7, 40)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_curves: int = MOST_CURVES, most_watched: int = MOST_WATCHED) -> None:
+        self._most_curves = most_curves
+        self._most_watched = most_watched
         self.curves: OrderedDict[str, Curve] = OrderedDict()
         self.record = Record()
         self.now = 0.0
@@ -101,7 +106,14 @@ class Odds:
         """Begin a life."""
         found = Watch(now, chain)
         self._due[0].append(found)
+        if self.watched > self._most_watched:
+            next(due for due in reversed(self._due) if due).popleft()
         return found
+
+    @property
+    def watched(self) -> int:
+        """How many lives are kept."""
+        return sum(map(len, self._due))
 
     def advance(self, now: float) -> None:
         """Count the lives that came to the end of a span by ``now``."""
@@ -134,8 +146,8 @@ class Odds:
         for name in watch.chain:
             curve = self.curves.get(name)
             if curve is None:
-                curve = self.curves[name] = Curve()
-                if len(self.curves) > MOST_CURVES:
+                curve = self.curves[name] = Curve(watch.since)
+                if len(self.curves) > self._most_curves:
                     self.curves.popitem(last=False)
             else:
                 self.curves.move_to_end(name)
@@ -160,8 +172,18 @@ class Odds:
         return tuple(found)
 
     def read_within(self, seconds: float, chain: Sequence[str], *, prior: float) -> float:
-        """The odds that a prefix of this class is read again within ``seconds``."""
-        return within(seconds, self.hazards(chain, prior=prior))
+        """The odds that a prefix of this class is read again within ``seconds``.
+
+        Beyond the time of the prior they count only of a class that has been watched for as long.
+        """
+        return self.told(seconds, chain, self.hazards(chain, prior=prior))
+
+    def told(self, seconds: float, chain: Sequence[str], hazards: Sequence[float]) -> float:
+        """The same, from `hazards` that are known already."""
+        curve = self.curves.get(chain[-1])
+        if curve is None or self.now - curve.since < seconds:
+            seconds = min(seconds, PRIOR_SECONDS)
+        return within(seconds, hazards)
 
     def lives(self, chain: Sequence[str]) -> int:
         """How many lives the narrowest class of the chain has seen."""

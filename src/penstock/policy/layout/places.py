@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Protocol
 
@@ -78,11 +79,15 @@ class Prompt:
             found.append(self._point(self._places[-1 - tail], (f"tail {tail}", *classes), shape, family))
         return found
 
-    def _point(self, at: int, classes: Sequence[str], shape: str, family: bytes, *, shared: bool = False) -> Point:
-        chain = tuple(accumulate((f"{shape} {classes[0]}", *classes[1:]), "{} {}".format))
-        if family:
-            chain = (*chain, f"{chain[-1]} {family.hex()}")
-        return Point(position=at, tokens=self.upto(at), shared=shared, chain=chain)
+    def _point(self, at: int, classes: tuple[str, ...], shape: str, family: bytes, *, shared: bool = False) -> Point:
+        return Point(position=at, tokens=self.upto(at), shared=shared, chain=_chain(classes, shape, family))
+
+
+@lru_cache(maxsize=4096)
+def _chain(classes: tuple[str, ...], shape: str, family: bytes) -> tuple[str, ...]:
+    """Names of the classes, each narrower than the one before; the narrowest is the family's own."""
+    chain = tuple(accumulate((f"{shape} {classes[0]}", *classes[1:]), "{} {}".format))
+    return (*chain, f"{chain[-1]} {family.hex()}") if family else chain
 
 
 def _origin(path: Sequence[Node], shared: int, known: int) -> str:

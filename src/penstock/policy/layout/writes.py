@@ -14,7 +14,7 @@ import msgspec
 from penstock.policy.layout.choice import Choice, Point, best
 from penstock.policy.layout.forest import Forest, Node
 from penstock.policy.layout.guard import Guard
-from penstock.policy.layout.odds import AGES, Curve, Odds, Record, within
+from penstock.policy.layout.odds import AGES, Curve, Odds, Record
 from penstock.policy.layout.places import PrefixBlock, Prompt
 from penstock.values.caching import CacheRules, Ttl
 
@@ -138,31 +138,30 @@ class Writes:
         choice = best(_vouched(prompt, promised or {}, rules), found.read_tokens, after=warm, room=room, rules=rules)
         if choice is not None:
             return _paid(found, choice, why="the caller vouches for the reads")
-        margin = self.guard.margin(now)
-        choice = best(points, found.read_tokens, after=warm, room=room, rules=rules, margin=margin)
+        choice = best(points, found.read_tokens, after=warm, room=room, rules=rules)
         if choice is None:
             return found
-        if self.guard.may_write(choice.cost, self.odds.record):
+        if self.guard.may_write(choice.cost, self.odds.record, ahead=not choice.slow):
             return _paid(found, choice, why="the write is expected to pay")
-        return self._probe(found, choice, prompt, rules)
+        return self._probe(found, choice, prompt)
 
     def _weighed(self, point: Point, rules: CacheRules) -> Point:
         hazards = self.odds.hazards(point.chain, prior=PRIOR_SHARED if point.shared else PRIOR_TAIL)
         return msgspec.structs.replace(
             point,
             hazards=hazards,
-            odds=tuple(within(ttl.seconds, hazards) for ttl in rules.ttls),
+            odds=tuple(self.odds.told(ttl.seconds, point.chain, hazards) for ttl in rules.ttls),
             lives=self.odds.lives(point.chain),
         )
 
-    def _probe(self, found: Decision, choice: Choice, prompt: Prompt, rules: CacheRules) -> Decision:
+    def _probe(self, found: Decision, choice: Choice, prompt: Prompt) -> Decision:
         """In place of a write on odds that are not trusted yet: the shortest that can be read."""
         at = prompt.shortest
-        cost = (rules.ttl.write - 1) * (prompt.upto(at) - found.read_tokens)
-        if self.odds.record.trusted or at <= found.reads or not self.guard.may_probe(cost):
+        cost = (choice.ttl.write - 1) * (prompt.upto(at) - found.read_tokens)
+        if (self.odds.record.trusted and not choice.slow) or at <= found.reads or not self.guard.may_probe(cost):
             return msgspec.structs.replace(found, why="the loss guard: no write until others were read")
         point = msgspec.structs.replace(choice.points[-1], position=at, tokens=prompt.upto(at))
-        small = Choice(points=(point,), ttl=rules.ttl, cost=cost, value=choice.value * cost / choice.cost)
+        small = Choice(points=(point,), ttl=choice.ttl, cost=cost, value=choice.value * cost / choice.cost)
         decision = _paid(found, small, why="a probe: whether writes are read as foretold")
         return msgspec.structs.replace(decision, probe=True)
 
@@ -182,8 +181,7 @@ class Writes:
         _turn(nodes, blocks)
         held = self._stake(nodes, decision, now)
         self.guard.sent += decision.total
-        if held and decision.ttl is not None:
-            self.guard.hold(held, now + decision.ttl.seconds)
+        self.guard.won -= held
         self.guard.probes -= held if decision.probe else 0.0
         return Sent(
             now,

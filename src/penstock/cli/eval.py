@@ -1,0 +1,123 @@
+"""``penstock eval``: what a mechanism would do on data of one's own, and how well."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.cli.progress import progressing
+from penstock.cli.run import print_json, say, shared
+from penstock.client.reading import Progress
+from penstock.errors import BadInput
+from penstock.evals.prefix import Report, evaluate
+from penstock.evals.pricing import read_trace
+from penstock.providers.prompt_cache import rules_for
+from penstock.values.caching import CacheRules
+
+__all__ = ["arguments", "run"]
+
+MODELS = {"anthropic": "claude-sonnet-4-5"}
+"""The model whose rules are applied where none is named."""
+
+TOLD = {
+    "off": "no caching",
+    "end": "mark the end of every prompt",
+    "end if seen": "mark the end if more than the minimum was seen before",
+    "shared": "mark as far as was seen before",
+    "policy": "the write policy",
+    "oracle": "mark what will be read, knowing the future",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    evals = parser.add_subparsers(dest="eval", metavar="WHAT", required=True)
+    prefix = evals.add_parser(
+        "prefix",
+        help="where prompts of a trace would be marked for the provider's cache, and what that saves",
+        description="Mark each prompt of a trace by that prompt and the past alone, price it, and compare.",
+        epilog="examples:\n  penstock eval prefix --trace trace.jsonl --out marks.jsonl\n"
+        "  penstock eval prefix --trace trace.jsonl --model claude-opus-4-6 --out marks.jsonl --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prefix.add_argument(
+        "--trace",
+        type=Path,
+        required=True,
+        help='one request a line: {"timestamp": ms, "input_length": tokens, "hash_ids": [one for each 512 tokens]}',
+    )
+    prefix.add_argument("--provider", default="anthropic", help="whose rules and prices (default: anthropic)")
+    prefix.add_argument("--model", help="a model of the provider (default: one with a minimum of 1,024 tokens)")
+    prefix.add_argument("--out", type=Path, required=True, help="one row a request: marks and time to live")
+    shared(prefix)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, write the rows, and print what came of it."""
+    rules = _rules(options.provider, options.model)
+    trace = read_trace(options.trace)
+    with progressing(quiet=options.json) as show:
+        report = evaluate(trace, rules, progress=lambda done, total: show(Progress("marking", done, total)))
+    _write(options.out, report)
+    if options.json:
+        print_json(_as_json(report, rules, options.out))
+    else:
+        sys.stdout.write(_as_text(report, rules))
+        say(f"marks of {report.requests:,} requests: {options.out}")
+    return 0
+
+
+def _rules(provider: str, model: str | None) -> CacheRules:
+    name = model or MODELS.get(provider, "")
+    found = rules_for(provider, name, date.today()) if name else None
+    if found is None or found.matching != "look_back":
+        raise BadInput(
+            f"no rules of marked prefixes are known for {name or 'any model'} at {provider!r}",
+            mend="--provider anthropic is what this evaluation prices",
+        )
+    return found
+
+
+def _write(path: Path, report: Report) -> None:
+    """The rows at once or not at all: an interrupted run leaves what was there."""
+    rows = b"".join(msgspec.json.encode(marks) + b"\n" for marks in report.marks)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(rows)
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _as_json(report: Report, rules: CacheRules, out: Path) -> dict[str, Any]:
+    told = {name: value for name, value in msgspec.structs.asdict(report).items() if name != "marks"}
+    policy = next(outcome for outcome in report.outcomes if outcome.name == "policy")
+    return {"relative_cost": policy.relative_cost, **msgspec.to_builtins(told), "rules": rules.family, "out": str(out)}
+
+
+def _as_text(report: Report, rules: CacheRules) -> str:
+    lines = [
+        f"{report.requests:,} requests, {report.tokens:,} tokens; rules of {rules.family}",
+        "",
+        f"{'input cost':>10} {'read':>7} {'written':>8} {'calls':>7}",
+    ]
+    lines += [
+        f"{outcome.relative_cost:>10.3f} {outcome.read_share:>7.1%} {outcome.written_share:>8.1%}"
+        f" {outcome.calls_read:>7.1%}  {TOLD[outcome.name]}"
+        for outcome in report.outcomes
+    ]
+    if report.to_oracle is not None:
+        lines += ["", f"the policy goes {report.to_oracle:.0%} of the way from marking what was seen to the oracle"]
+    lines += [f"at worst {-report.lowest_account:.1%} of all input stood ahead in writes that were not read yet"]
+    if report.calibration:
+        lines += ["", f"{'prefixes':>10} {'foretold':>9} {'came':>6}"]
+        lines += [f"{band.prefixes:>10,} {band.foretold:>9.1%} {band.came:>6.1%}" for band in report.calibration]
+    return "\n".join(lines) + "\n"

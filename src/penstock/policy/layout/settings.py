@@ -1,0 +1,19 @@
+"""What is done for the provider's prompt cache, and for how much of the traffic."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["LayoutSettings"]
+
+
+class LayoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[layout]``."""
+
+    enabled: bool = True
+    share: float = 1.0
+    """The share of conversations that it is done for, from 0 to 1."""
+    move_volatile: bool = False
+    """Whether lines of a system prompt that hold a time, an id or a counter may be moved behind its others."""
+    wait_for_leader: bool = True
+    """Whether calls that share a prefix that is not cached wait until the first of them can be read."""

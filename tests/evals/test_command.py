@@ -1,0 +1,69 @@
+"""``penstock eval prefix``: the rows it writes, the table it prints, and what it says to what it cannot use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from penstock.cli import main
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    path = tmp_path / "trace.jsonl"
+    rows = [
+        {"timestamp": 200_000 * session + 20_000 * turn, "input_length": 512 * (4 + 2 * turn) + 9, "hash_ids": ids}
+        for session in range(60)
+        for turn in range(6)
+        for ids in [[100 * session + at for at in range(4 + 2 * turn)] + [-100 * session - turn - 1]]
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    return path
+
+
+def test_rows_and_figures(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "marks.jsonl"
+    words = ["eval", "prefix", "--trace", str(trace), "--provider", "anthropic", "--out", str(out)]
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["requests"] == 360
+    assert told["relative_cost"] == next(each["relative_cost"] for each in told["outcomes"] if each["name"] == "policy")
+    assert told["relative_cost"] < 0.8
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert len(rows) == 360
+    assert rows[0] == {"marks": [], "ttl": None}
+    assert rows[-1]["ttl"] == "5m"
+    assert rows[-1]["marks"] == sorted(rows[-1]["marks"])
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert "the write policy" in shown.out
+    assert "foretold" in shown.out
+    assert "marks of 360 requests" in shown.err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_empty_trace_has_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.jsonl").write_text("", "utf-8")
+    assert main(["eval", "prefix", "--trace", str(tmp_path / "empty.jsonl"), "--out", str(tmp_path / "out")]) == 0
+    assert "0 requests" in capsys.readouterr().out
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trace", "none.jsonl", "--out", "x"], "cannot read the trace"),
+        (["--trace", "trace.jsonl", "--out", "none/x"], "cannot write"),
+        (["--trace", "trace.jsonl", "--out", "x", "--provider", "nobody"], "no rules of marked prefixes"),
+        (["--trace", "trace.jsonl", "--out", "x", "--provider", "openai", "--model", "gpt-5"], "no rules of marked"),
+    ],
+)
+def test_what_cannot_be_used(
+    trace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    monkeypatch.chdir(trace.parent)
+    assert main(["eval", "prefix", *words]) == 2
+    assert told in capsys.readouterr().err
+    assert not (trace.parent / "x").exists()

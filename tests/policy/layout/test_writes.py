@@ -1,0 +1,233 @@
+"""The write policy: what it marks, what it learns, and what it never risks."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+
+from penstock.evals.pricing import Block, Pricing, Request
+from penstock.policy.layout.forest import Forest
+from penstock.policy.layout.guard import PROBED, Guard
+from penstock.policy.layout.odds import Record
+from penstock.policy.layout.writes import Decision, Memory, Writes
+from penstock.providers.prompt_cache import rules_for
+from penstock.values.caching import CacheRules
+
+FOUND = rules_for("anthropic", "claude-sonnet-4-5", date(2026, 11, 20))
+assert FOUND is not None
+RULES: CacheRules = FOUND
+
+
+def prompt(name: str, blocks: int, tokens: int = 1024) -> tuple[Block, ...]:
+    return tuple(Block(f"{name} {at}".encode(), tokens) for at in range(blocks))
+
+
+def grown(session: int, turns: int) -> tuple[Block, ...]:
+    """A conversation that two blocks are added to with each turn."""
+    return prompt(f"session {session}", 2 + 2 * turns)
+
+
+class Account:
+    """A policy with a provider that does what its rules say."""
+
+    def __init__(self, policy: Writes | None = None) -> None:
+        self.policy = policy or Writes()
+        self.pricing = Pricing(RULES)
+
+    def call(self, blocks: tuple[Block, ...], now: float, **options: Any) -> Decision:
+        request = Request(now, blocks, sum(block.tokens for block in blocks))
+        decision = self.policy.decide(blocks, now, RULES, **options)
+        sent = self.policy.send(blocks, decision, now, RULES, family=options.get("family", b""))
+        bill = self.pricing.send(request, decision.marks, decision.ttl)
+        told = self.policy.observe(sent, now, read=bill.read, written=bill.written)
+        assert told == ("hit" if decision.reads else "cold")
+        return decision
+
+    def talk(self, sessions: int, turns: int = 8) -> list[Decision]:
+        """Conversations one after the other, a turn each 20 s."""
+        return [
+            self.call(grown(session, turn), 200.0 * session + 20.0 * turn + 1)
+            for session in range(sessions)
+            for turn in range(turns)
+        ]
+
+
+def test_nothing_is_written_before_anything_is_known() -> None:
+    account = Account()
+    decision = account.call(prompt("a", 10), 1.0)
+    assert (decision.marks, decision.ttl, decision.value) == ((), None, 0.0)
+    assert decision.why == "no write is expected to pay"
+    assert [round(point.odds[0], 3) for point in decision.points] == [0.1] * 5
+    assert account.pricing.relative == 1.0
+
+
+def test_conversations_are_probed_then_written_then_read() -> None:
+    account = Account()
+    decisions = account.talk(60)
+    first = next(at for at, decision in enumerate(decisions) if decision.marks)
+    assert decisions[first].probe
+    assert decisions[first].marks == (1,)
+    assert "probe" in decisions[first].why
+    last = decisions[-1]
+    assert not last.probe
+    assert last.marks[0] == last.reads == 14
+    assert last.marks[-1] == 16
+    assert last.ttl is not None
+    assert last.ttl.name == "5m"
+    assert 0.7 < last.points[-1].odds[0] <= 1.0
+    assert account.pricing.relative < 0.6
+    assert account.policy.guard.won == pytest.approx(sum(bill.total - bill.cost for bill in account.pricing.bills))
+
+
+def test_at_most_the_marks_that_are_left_are_set() -> None:
+    account = Account()
+    account.talk(60)
+    blocks = grown(60, 1)
+    account.call(blocks, 12_001.0)
+    assert account.policy.decide(blocks, 12_002.0, RULES, room=0).marks == ()
+    assert account.policy.decide(blocks, 12_002.0, RULES, room=0).why == "no mark can be set"
+    only = account.policy.decide(grown(60, 2), 12_002.0, RULES, room=1)
+    assert only.marks == (only.reads,)
+    for room in (2, 3, 4, 9):
+        assert len(account.policy.decide(grown(60, 2), 12_002.0, RULES, room=room).marks) <= min(room, 4)
+
+
+def test_what_cannot_be_marked_is_not() -> None:
+    policy = Writes()
+    short = policy.decide(prompt("a", 1, tokens=1023), 1.0, RULES)
+    assert (short.marks, short.why) == ((), "no mark can be set")
+    sent = policy.send(prompt("a", 1, tokens=1023), short, 1.0, RULES)
+    assert policy.observe(sent, 1.0, read=0, written=0) == "cold"
+    nothing = policy.decide((), 2.0, msgspec.structs.replace(RULES, most_marks=0))
+    assert policy.send((), nothing, 2.0, RULES).reads is None
+
+
+def test_what_the_caller_vouches_for_is_written_at_once() -> None:
+    account = Account()
+    leader = account.call(prompt("shared", 8), 1.0, promised={8: 1.0, 99: 1.0})
+    assert leader.marks == (8,)
+    assert leader.why == "the caller vouches for the reads"
+    followers = [
+        account.call((*prompt("shared", 8), *prompt(f"question {each}", 1)), 2.0, promised={}) for each in range(9)
+    ]
+    assert [decision.reads for decision in followers] == [8] * 9
+    assert [decision.written_tokens for decision in followers] == [0] * 9
+    assert sum(bill.read for bill in account.pricing.bills) / sum(bill.total for bill in account.pricing.bills) > 0.7
+
+
+def test_families_share_no_prefix() -> None:
+    account = Account()
+    account.call(prompt("a", 8), 1.0, family=b"one", promised={8: 1.0})
+    other = account.policy.decide(prompt("a", 8), 2.0, RULES, family=b"two")
+    assert (other.reads, other.points[0].shared) == (0, False)
+    same = account.policy.decide(prompt("a", 8), 2.0, RULES, family=b"one")
+    assert (same.reads, same.points[-1].shared) == (8, True)
+    assert same.points[-1].chain[-1].endswith(b"one".hex())
+
+
+def test_a_warm_prefix_that_was_not_read_is_known_to_be_gone() -> None:
+    policy = Writes()
+    blocks = prompt("a", 8)
+    decision = policy.decide(blocks, 1.0, RULES, promised={8: 1.0})
+    policy.observe(policy.send(blocks, decision, 1.0, RULES), 1.5, read=0, written=8192)
+    again = policy.decide(blocks, 2.0, RULES)
+    assert again.reads == 8
+    sent = policy.send(blocks, again, 2.0, RULES)
+    assert policy.observe(sent, 2.5, read=0, written=0) == "missed"
+    assert policy.decide(blocks, 3.0, RULES).reads == 0
+    # What the mark wrote in its place can be read.
+    sent = policy.send(blocks, again, 4.0, RULES)
+    assert policy.observe(sent, 4.5, read=0, written=8192) == "missed"
+    assert policy.decide(blocks, 5.0, RULES).reads == 8
+
+
+def test_more_than_foretold_may_be_read() -> None:
+    policy = Writes()
+    blocks = prompt("a", 8)
+    sent = policy.send(blocks, policy.decide(blocks, 1.0, RULES), 1.0, RULES)
+    assert policy.observe(sent, 1.5, read=2048, written=0) == "more"
+    assert policy.guard.won == pytest.approx(0.9 * 2048)
+
+
+def test_nothing_is_kept_of_a_call_that_failed() -> None:
+    policy = Writes()
+    blocks = prompt("a", 8)
+    sent = policy.send(blocks, policy.decide(blocks, 1.0, RULES, promised={8: 1.0}), 1.0, RULES)
+    assert policy.guard.won == pytest.approx(-0.25 * 8192)
+    assert policy.observe(sent, 1.5, read=0, written=0) == "cold"
+    assert policy.guard.won == 0
+    assert policy.decide(blocks, 2.0, RULES).reads == 0
+
+
+def test_what_was_forgotten_meanwhile_does_no_harm() -> None:
+    policy = Writes(forest=Forest(most=0))
+    blocks = prompt("a", 8)
+    sent = policy.send(blocks, policy.decide(blocks, 1.0, RULES, promised={8: 1.0}), 1.0, RULES)
+    assert policy.observe(sent, 1.5, read=0, written=8192) == "cold"
+    assert not policy.forest.nodes
+
+
+def test_two_calls_that_write_the_same_at_once_leave_one_entry() -> None:
+    policy = Writes()
+    blocks = prompt("a", 8)
+    sent = [policy.send(blocks, policy.decide(blocks, now, RULES, promised={8: 1.0}), now, RULES) for now in (1.0, 1.2)]
+    assert [policy.observe(each, 1.5 + at / 10, read=0, written=8192) for at, each in enumerate(sent)] == ["cold"] * 2
+    node = policy.forest.nodes[blocks[-1].digest]
+    assert (node.ready, node.until) == (1.5, 301.2)
+
+
+def test_a_prompt_without_a_markable_block_is_sent_all_the_same() -> None:
+    policy = Writes()
+    blocks = prompt("a", 2, tokens=100)
+    policy.send(blocks, policy.decide(blocks, 1.0, RULES), 1.0, RULES)
+    assert [node.turn for node in policy.forest.nodes.values()] == [0, 0]
+
+
+def test_memory_is_plain_data_and_goes_on_where_it_was() -> None:
+    one = Account()
+    one.talk(60)
+    kept = msgspec.msgpack.encode(one.policy.memory())
+    two = Account(Writes(msgspec.msgpack.decode(kept, type=Memory)))
+    two.pricing = one.pricing
+    for turn in range(4):
+        now = 12_001.0 + 20 * turn
+        assert one.policy.decide(grown(60, turn), now, RULES) == two.policy.decide(grown(60, turn), now, RULES)
+        two.call(grown(60, turn), now)
+        decision = one.policy.decide(grown(60, turn), now, RULES)
+        sent = one.policy.send(grown(60, turn), decision, now, RULES)
+        bill = two.pricing.bills[-1]
+        one.policy.observe(sent, now, read=bill.read, written=bill.written)
+    assert one.policy.memory().guard == two.policy.memory().guard
+
+
+def test_the_guard_pays_for_probes_alone_until_writes_were_read() -> None:
+    guard = Guard(sent=1_000_000.0)
+    assert guard.may_probe(PROBED * 1_000_000)
+    assert not guard.may_probe(PROBED * 1_000_000 + 1)
+    assert Guard(allowance=300.0).may_probe(256.0)
+    assert not guard.may_write(1.0, Record())
+    assert guard.may_write(40_000.0, Record(expected=1.0, realised=1.0))
+    assert not guard.may_write(40_001.0, Record(expected=1.0, realised=1.0))
+    assert guard.may_write(60_000.0, Record(expected=1.0, realised=50.0))
+    assert not guard.may_write(60_001.0, Record(expected=1.0, realised=50.0))
+    assert not guard.may_write(1.0, Record(expected=1.0, realised=50.0), ahead=False)
+    assert Guard(won=9.0).may_write(9.0, Record(expected=1.0, realised=50.0), ahead=False)
+    assert not guard.may_write(1.0, Record(expected=100.0, realised=30.0))
+
+
+def test_writes_stop_when_reads_of_them_stay_away() -> None:
+    """Prefixes are repeated until they are written: the strongest traffic that there can be against the policy."""
+    account, written, fresh = Account(), set[bytes](), 0
+    for session in range(150):
+        for turn in range(8):
+            blocks = grown(session, turn)
+            if any(block.digest in written for block in blocks):
+                fresh += 1
+                blocks = prompt(f"fresh {fresh}", len(blocks))
+            decision = account.call(blocks, 200.0 * session + 20.0 * turn + 1)
+            written |= {blocks[mark - 1].digest for mark in decision.marks}
+    assert written
+    assert 1.0 < account.pricing.relative <= 1.0 + PROBED
