@@ -7,6 +7,7 @@ from statistics import fmean, pstdev
 
 import pytest
 
+from penstock.bench.figure import Broken
 from penstock.bench.overload.arrivals import DATA, TRACE, VARIATION, even, gaps
 from penstock.bench.overload.crowd import TIMEOUT, Answer, whole
 
@@ -21,8 +22,11 @@ def test_without_a_trace_gaps_are_made_that_are_as_bursty() -> None:
 
 def test_the_gaps_of_a_trace_are_scaled_to_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = ["2023-11-16 18:17:03.9799600,4808,10", "2023-11-16 18:17:04.9799600,1,8", "2023-11-16 18:17:07.9799600,1,8"]
-    (tmp_path / TRACE).write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "\n".join(rows), encoding="utf-8")
     monkeypatch.setenv(DATA, str(tmp_path))
+    with pytest.raises(Broken, match="traces/"):
+        gaps()
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces" / TRACE).write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "\n".join(rows), encoding="utf-8")
     read = gaps()
     assert (read.source, read.each) == (TRACE, (0.5, 1.5))
     assert list(read.times(rate=10, seconds=0.45)) == pytest.approx([0.05, 0.2, 0.25, 0.4])

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.bench.figure import Broken
+
 __all__ = ["DATA", "Gaps", "even", "gaps"]
 
 DATA = "PENSTOCK_DATA"
-"""The variable that names the folder of the trace."""
+"""The variable that names the folder of the trace, or the one above it: ``traces/`` lies in that."""
 
 TRACE = "azure_llm_2023_code.csv"
 """Of AzurePublicDataset (P. Patel et al., "Splitwise", ISCA 2024): requests for code, timed to a tenth of a µs."""
@@ -44,14 +46,21 @@ def even(rate: float, seconds: float) -> Iterator[float]:
     return (number / rate for number in range(int(rate * seconds)))
 
 
+def _found(folder: Path) -> Path:
+    for place in (folder / TRACE, folder / "traces" / TRACE):
+        if place.is_file():
+            return place
+    raise Broken(f"there is no {TRACE} in {folder}, nor in traces/ below it")
+
+
 def gaps() -> Gaps:
     """Those of the trace in the folder that ``PENSTOCK_DATA`` names; without one, gamma-distributed ones.
 
-    A gamma distribution of mean 1 has the shape 1 / variation squared.
+    A gamma distribution of mean 1 has the shape 1 / variation squared. Raises `Broken` where the trace is not there.
     """
     folder = os.environ.get(DATA)
     if folder:
-        return Gaps(TRACE, _scaled(_recorded(Path(folder) / TRACE)))
+        return Gaps(TRACE, _scaled(_recorded(_found(Path(folder)))))
     chance = random.Random(_SEED)
     shape = VARIATION**-2
     made = [chance.gammavariate(shape, 1 / shape) for _ in range(_SYNTHETIC)]
