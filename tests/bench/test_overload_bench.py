@@ -26,7 +26,8 @@ def test_the_gaps_of_a_trace_are_scaled_to_a_rate(tmp_path: Path, monkeypatch: p
     with pytest.raises(Broken, match="traces/"):
         gaps()
     (tmp_path / "traces").mkdir()
-    (tmp_path / "traces" / TRACE).write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "\n".join(rows), encoding="utf-8")
+    lines = ["TIMESTAMP,ContextTokens,GeneratedTokens", *rows]
+    (tmp_path / "traces" / TRACE).write_text("\n".join(lines), encoding="utf-8")
     read = gaps()
     assert (read.source, read.each) == (TRACE, (0.5, 1.5))
     assert list(read.times(rate=10, seconds=0.45)) == pytest.approx([0.05, 0.2, 0.25, 0.4])

@@ -11,7 +11,7 @@ from penstock.policy.layout.odds import Record
 
 __all__ = ["Guard"]
 
-PROBED = 0.0005
+PROBED = 0.00045
 """The share of all input that probes may lose. What does not come back costs no more than this, whatever happens."""
 
 AT_RISK = 0.06
