@@ -75,10 +75,14 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def conversation(prompt: str, context: str | None, after: Reply | None) -> tuple[Mapping[str, Any], ...]:
-    """What was said before, then the context and the prompt. Raises `BadInput` when the prompt is empty."""
+    """What was said before, then the context and the prompt. Raises `BadInput` when the prompt is empty.
+
+    They are two texts of one message: the first may be asked about again, and what is cached ends with a block.
+    """
     if not isinstance(prompt, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise BadInput(f"the prompt is of type {type(prompt).__name__}", mend="pass a text")
     if not prompt.strip():
         raise BadInput("the question is empty", mend="ask something")
     said = after.messages if after is not None else ()
-    return (*said, {"role": "user", "content": f"{context}\n\n{prompt}" if context else prompt})
+    content = [{"type": "text", "text": text} for text in (context, prompt)] if context else prompt
+    return (*said, {"role": "user", "content": content})

@@ -210,7 +210,7 @@ class Dialect(Protocol):
         temperature: float | None,
         stream: bool,
     ) -> dict[str, Any]:
-        """A request body; ``messages`` are ``{"role": "user" | "assistant", "content": text}``."""
+        """A request body; ``messages`` are ``{"role": "user" | "assistant", "content": text, or a list of texts}``."""
         ...
 
     def headers(self, credential: Credential | None) -> dict[str, str]:

@@ -73,9 +73,12 @@ class OpenAI(OpenAIFamily):
         temperature: float | None,
         stream: bool,
     ) -> Json:
-        """A request body; the system text becomes the first message."""
+        """A request body; the system text becomes the first message, and several texts of one message one text.
+
+        Servers of this format cache by themselves, and not all of them take lists.
+        """
         asked: list[Mapping[str, Any]] = [{"role": "system", "content": system}] if system is not None else []
-        body: Json = {"model": model, "messages": [*asked, *messages]}
+        body: Json = {"model": model, "messages": [*asked, *map(_in_one, messages)]}
         if max_tokens is not None:
             body[chat_limit(model)] = max_tokens
         if temperature is not None:
@@ -96,3 +99,8 @@ class OpenAI(OpenAIFamily):
 def _place(choice: Json) -> int:
     index = choice.get("index")
     return index if isinstance(index, int) else 0
+
+
+def _in_one(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    texts = objects(message.get("content"))
+    return {**message, "content": "\n\n".join(part["text"] for part in texts)} if texts else message
