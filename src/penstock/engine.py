@@ -44,6 +44,7 @@ from penstock.providers.port import Answer, Assembler, Provider
 from penstock.stores.replies import Replies
 from penstock.ticket import Outcome, Ticket
 from penstock.values import Call, Reply
+from penstock.warming import Warming
 
 __all__ = ["Engine"]
 
@@ -75,6 +76,7 @@ class Engine:
         self._slots = slots
         self.prefixes = prefixes or Prefixes(clock)
         """Lays prompts out for the providers' caches."""
+        self._warming = Warming(clock, self.prefixes.writes, self.run) if self.prefixes.settings.keep_warm else None
         self._ids = ids
         self.sinks = tuple(sinks)
         """What hears how each call ended, before its caller does."""
@@ -97,6 +99,8 @@ class Engine:
     async def close(self) -> None:
         """Call off what is under way, and return when all of it has settled."""
         self._closing = True
+        if self._warming is not None:
+            await self._warming.close()
         flights = tuple(self._flights)
         for flight in flights:
             flight.call_off()
@@ -220,6 +224,8 @@ class Engine:
         if flight.laid is not None:
             flight.laid.ended(None if state.receipt.estimated else state.usage)
             flight.note(msgspec.structs.replace(state, cache=flight.laid.verdict))
+            if self._warming is not None:
+                self._warming.see_to(flight.laid)
         if not state.receipt.estimated:
             self.rules = self.rules.learning(state.call.model, state.quote, state.usage)
         if flight.keeps and state.stores and isinstance(state.outcome, Reply):

@@ -65,9 +65,9 @@ class Prefixes:
     ) -> None:
         self.seen = Reconciled()
         self._clock = clock
-        self._settings = settings or LayoutSettings()
+        self.settings = settings or LayoutSettings()
         self._places = places or {}
-        self._writes = Writes(memory, guard=Guard(allowance=_ALLOWANCE))
+        self.writes = Writes(memory, guard=Guard(allowance=_ALLOWANCE))
         self._leaders = Leaders(clock)
         self._shards = Shards()
         self._tools = SteadyTools()
@@ -75,7 +75,7 @@ class Prefixes:
 
     def memory(self) -> Memory:
         """What is known of prefixes, to be kept: of the last ones, since the next run begins by reading it."""
-        memory = self._writes.memory()
+        memory = self.writes.memory()
         last = islice(reversed(memory.nodes.items()), _KEPT)
         return msgspec.structs.replace(memory, nodes=dict(reversed(list(last))))
 
@@ -86,7 +86,7 @@ class Prefixes:
             return COLD
         found = self._scaled(call)
         family, now = _family(call), self._clock.now()
-        path = self._writes.forest.known([family + block.digest for block in found])
+        path = self.writes.forest.known([family + block.digest for block in found])
         deep = next((at for at in range(len(path), 0, -1) if path[at - 1].warm(now)), 0)
         return Warm(found[:deep], rules.read)
 
@@ -116,7 +116,7 @@ class Prefixes:
 
     def _notes(self, laid: Laid) -> Mapping[str, Any]:
         """How far the prompt goes the way of earlier ones, and what in its beginning will not stay as it is."""
-        path = self._writes.forest.known([laid.family + block.digest for block in laid.found])
+        path = self.writes.forest.known([laid.family + block.digest for block in laid.found])
         new = laid.found[len(path)].path if len(path) < len(laid.found) else ()
         notes: dict[str, Any] = {"blocks": len(laid.found), "known": len(path), "new_from": ".".join(map(str, new))}
         changing = [each.found for each in volatile(laid.call.body)[:3]]
@@ -125,12 +125,12 @@ class Prefixes:
     async def _marked(self, laid: Laid, long: Sequence[bytes]) -> None:
         rules, found = laid.ruled
         now = self._clock.now()
-        decision = self._writes.decide(found, now, rules, family=laid.family)
-        if not decision.reads and self._settings.wait_for_leader:
+        decision = self.writes.decide(found, now, rules, family=laid.family)
+        if not decision.reads and self.settings.wait_for_leader:
             await self._clock.sleep(_GATHER_SECONDS)
         promised = self._promised(laid, long)
         if promised:
-            decision = self._writes.decide(found, now, rules, family=laid.family, promised=promised)
+            decision = self.writes.decide(found, now, rules, family=laid.family, promised=promised)
         laid.decided(decision, siblings=bool(promised))
 
     def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:
@@ -142,7 +142,7 @@ class Prefixes:
         return {}
 
     def _rules(self, call: Call, rates: Rates | None) -> CacheRules | None:
-        if not self._settings.enabled or not call.allows("layout") or call.dialect in {"embeddings", "count_tokens"}:
+        if not self.settings.enabled or not call.allows("layout") or call.dialect in {"embeddings", "count_tokens"}:
             return None
         place = self._places.get(call.provider, call.origin or call.provider)
         if place == "off":
@@ -156,7 +156,7 @@ class Prefixes:
         edits = (
             [Edit("layout", ("tools",), "set", tools, evidence={"tools": "as they were first sent"})] if tools else []
         )
-        if self._settings.move_volatile and call.dialect == "anthropic":
+        if self.settings.move_volatile and call.dialect == "anthropic":
             edits += moved(call.body)
         return edits
 
@@ -168,7 +168,7 @@ class Prefixes:
     def _shares(self, found: Sequence[Block]) -> bool:
         """Whether this conversation is among those that are laid out."""
         first = next((block for block in found if block.level == "messages"), found[-1])
-        return int.from_bytes(first.digest[-4:], "big") < self._settings.share * (1 << 32)
+        return int.from_bytes(first.digest[-4:], "big") < self.settings.share * (1 << 32)
 
     def _keyed(self, call: Call, found: Sequence[Block], rules: CacheRules) -> list[Edit]:
         """The key that keeps a busy prefix from overflowing to machines that have nothing of it."""
@@ -188,7 +188,7 @@ class Prefixes:
         False: it takes too long, and the call would pay for writing the same once more. It is to go as it came.
         """
         model, late = laid.call.model, False
-        if self._settings.wait_for_leader and laid.keys:
+        if self.settings.wait_for_leader and laid.keys:
             before = self._clock.monotonic()
             late = not await self._leaders.follow(laid.keys, model, deadline)
             if late:
@@ -197,9 +197,9 @@ class Prefixes:
         laid.goes(self._leaders.lead(laid.keys, model, tells=laid.call.stream))
         if laid.decision is not None:
             rules, found = laid.ruled
-            laid.sent = self._writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
+            laid.sent = self.writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
         elif laid.found:
-            self._writes.forest.send([laid.family + block.digest for block in laid.found], self._clock.now())
+            self.writes.forest.send([laid.family + block.digest for block in laid.found], self._clock.now())
         return not late
 
     def begun(self, laid: Laid, usage: Usage | None) -> None:
@@ -217,7 +217,7 @@ class Prefixes:
         if sent is None or laid.decision is None:
             return
         if usage is None or not usage.prompt:
-            self._writes.observe(sent, self._clock.now(), read=0, written=0)
+            self.writes.observe(sent, self._clock.now(), read=0, written=0)
             return
         decision = laid.decision
         ratio = usage.prompt / max(decision.total, 1)
@@ -228,7 +228,7 @@ class Prefixes:
             self._sizes.tell(laid.family + laid.found[decision.marks[-1] - 1].digest, usage.cache_read + written)
         as_expected = expected and least <= usage.cache_read <= 2 * expected - least
         read = decision.read_tokens if as_expected else round(usage.cache_read / ratio)
-        verdict = self._writes.observe(sent, self._clock.now(), read=read, written=round(written / ratio))
+        verdict = self.writes.observe(sent, self._clock.now(), read=read, written=round(written / ratio))
         self.seen.count(usage, expected=expected, verdict=verdict, first_token=laid.first_token)
         laid.verdict = verdict if verdict != "missed" else f"missed: {expected:,} tokens were expected to be read"
 

@@ -95,3 +95,13 @@ def test_switches() -> None:
     assert call.allows("reuse")
     everything = Call.parse(b"{}", dialect="openai", provider="p", off=frozenset({"all"}))
     assert not everything.allows("reuse")
+
+
+def test_without_one_mechanism_what_others_edited_stays() -> None:
+    call = Call.parse(b'{"model": "m", "max_tokens": 9, "messages": []}', dialect="openai", provider="p")
+    marked = call.edited(Edit("layout", ("prompt_cache_key",), "set", "k"), Edit("budget", ("max_tokens",), "set", 5))
+    assert marked.without("layout").body == {"model": "m", "max_tokens": 5, "messages": []}
+    assert [edit.mechanism for edit in marked.without("layout").edits] == ["budget"]
+    assert marked.without("route") is marked
+    assert call.without("layout") is call
+    assert marked.without("layout").without("budget").wire() is call.raw

@@ -231,3 +231,10 @@ def test_writes_stop_when_reads_of_them_stay_away() -> None:
             written |= {blocks[mark - 1].digest for mark in decision.marks}
     assert written
     assert 1.0 < account.pricing.relative <= 1.0 + PROBED
+
+
+def test_what_is_not_known_is_not_kept_warm() -> None:
+    writes = Writes()
+    assert writes.keeping(b"nobody", 5000, 10.0, RULES) == 0.0
+    writes.kept(b"nobody", 10.0, lost=500.0, there=False)
+    assert writes.guard.won == -500.0

@@ -15,5 +15,7 @@ class LayoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The share of conversations that it is done for, from 0 to 1."""
     move_volatile: bool = False
     """Whether lines of a system prompt that hold a time, an id or a counter may be moved behind its others."""
+    keep_warm: bool = False
+    """Whether a prefix that is about to expire is read for its own sake, where that is expected to pay."""
     wait_for_leader: bool = True
     """Whether calls that share a prefix that is not cached wait until the first of them can be read."""

@@ -14,7 +14,7 @@ import msgspec
 from penstock.policy.layout.choice import Choice, Point, best
 from penstock.policy.layout.forest import Forest, Node
 from penstock.policy.layout.guard import Guard
-from penstock.policy.layout.odds import AGES, Curve, Odds, Record
+from penstock.policy.layout.odds import AGES, Curve, Odds, Record, within
 from penstock.policy.layout.places import PrefixBlock, Prompt
 from penstock.values.caching import CacheRules, Ttl
 
@@ -234,6 +234,29 @@ class Writes:
         if missed:
             return "missed"
         return "more" if read > sent.read_tokens else "hit" if read else "cold"
+
+    def keeping(self, prefix: bytes, tokens: int, now: float, rules: CacheRules) -> float:
+        """What reading a warm prefix of so many tokens for its own sake is expected to save, less what it costs.
+
+        Such a read keeps it for another time to live. What it saves shows only if somebody comes then, so it is paid
+        from winnings alone: 0 where those do not bear it, or nothing is known.
+        """
+        node = self.forest.nodes.get(prefix)
+        if node is None or node.watch is None or not node.warm(now):
+            return 0.0
+        hazards = self.odds.hazards(node.watch.chain, prior=0.0)
+        age = now - node.watch.since
+        ends, lasts = (within(seconds, hazards) for seconds in (node.until - node.watch.since, age + node.ttl))
+        odds = (lasts - ends) / (1 - ends) if ends < 1 else 0.0
+        value = tokens * (odds * (1 - rules.read) - rules.read)
+        return value if self.guard.won >= rules.read * tokens else 0.0
+
+    def kept(self, prefix: bytes, at: float, *, lost: float, there: bool) -> None:
+        """A prefix was read for its own sake by a request that began ``at``, at a price; or it was not ``there``."""
+        self.guard.won -= lost
+        node = self.forest.nodes.get(prefix)
+        if node is not None:
+            node.until = max(node.until, at + node.ttl) if there else at
 
 
 def _paid(found: Decision, choice: Choice, *, why: str) -> Decision:
