@@ -95,24 +95,39 @@ class Prefixes:
         rules = self._rules(call, rates)
         if rules is None or len(call.raw) < _SHORTEST_TOKEN * rules.minimum:
             return Laid(self, call)
-        plain = call.edited(*self._steadied(call))
-        found = self._scaled(plain)
-        upto = tuple(accumulate(block.tokens for block in found))
-        if not upto or upto[-1] < rules.minimum or not self._shares(found):
-            return Laid(self, plain)
-        laid = Laid(self, plain, rules, found, _family(plain))
-        long = [
-            laid.family + block.digest for block, so_far in zip(found, upto, strict=True) if so_far >= rules.minimum
-        ]
+        found = self._scaled(call)
+        if sum(block.tokens for block in found) < rules.minimum or not self._shares(found):
+            return Laid(self, call)
+        by_caller = marked_by_caller(call.body, found, rules)
+        steadied = () if by_caller else self._steadied(call)
+        plain = call.edited(*steadied)
+        laid = Laid(self, plain, rules, self._scaled(plain) if steadied else found, _family(plain))
         laid.notes = self._notes(laid)
+        try:
+            await self._laid(laid, rules, by_caller=by_caller)
+        except BaseException:  # it is called off while it waits for siblings: they must not wait for it
+            laid.ended(None)
+            raise
+        return laid
+
+    async def _laid(self, laid: Laid, rules: CacheRules, *, by_caller: bool) -> None:
+        upto = accumulate(block.tokens for block in laid.found)
+        long = [
+            laid.family + each.digest for each, so_far in zip(laid.found, upto, strict=True) if so_far >= rules.minimum
+        ]
         laid.comes(self._leaders, long)
-        if rules.marker not in _MARKERS or plain.dialect not in _MARKERS[rules.marker]:
-            laid.automatic(long, self._keyed(plain, found, rules))
-        elif marked_by_caller(plain.body, found, rules):
-            laid.shared([laid.family + block.digest for block in found if block.marked])
+        if by_caller:
+            marked = [laid.family + block.digest for block in laid.found if block.marked]
+            laid.unasked(marked, self._cold(marked))
+        elif rules.marker not in _MARKERS or laid.call.dialect not in _MARKERS[rules.marker]:
+            laid.unasked(long, self._cold(long), self._keyed(laid.call, laid.found, rules))
         else:
             await self._marked(laid, long)
-        return laid
+
+    def _cold(self, prefixes: Sequence[bytes]) -> list[bytes]:
+        """Those of which nobody has seen that they can be read."""
+        now, nodes = self._clock.now(), self.writes.forest.nodes
+        return [each for each in prefixes if each not in nodes or not nodes[each].warm(now)]
 
     def _notes(self, laid: Laid) -> Mapping[str, Any]:
         """How far the prompt goes the way of earlier ones, and what in its beginning will not stay as it is."""
@@ -208,12 +223,22 @@ class Prefixes:
             now = self._clock.monotonic()
             laid.first_token = now - laid.lead.since
             laid.lead.begun(now)
+            self._readable(laid)
         if usage is not None and usage.prompt:
             self.told(laid, usage)
+
+    def _readable(self, laid: Laid) -> None:
+        now, nodes = self._clock.now(), self.writes.forest.nodes
+        for prefix in laid.prefixes:
+            if prefix in nodes:
+                rules, _ = laid.ruled
+                nodes[prefix].written(now, float(rules.ttl.seconds))
 
     def told(self, laid: Laid, usage: Usage | None) -> None:
         """What the provider reported at last; None: the call failed, and nothing was read or written."""
         sent, laid.sent = laid.sent, None
+        if usage is not None and laid.first_token is None:
+            self._readable(laid)
         if sent is None or laid.decision is None:
             return
         if usage is None or not usage.prompt:
@@ -248,6 +273,8 @@ class Laid:
         """The call to send."""
         self.found = found
         self.family = family
+        self.prefixes: Sequence[bytes] = ()
+        """What can be read of it once it has begun to be answered, where that is not ours to say."""
         self.keys: list[bytes] = []
         """The prefixes that it writes if nobody else does, the longest first."""
         self.decision: Decision | None = None
@@ -274,14 +301,10 @@ class Laid:
         """Be counted among those that are here."""
         self._held.enter_context(leaders.here(prefixes))
 
-    def automatic(self, prefixes: Sequence[bytes], edits: Sequence[Edit]) -> None:
-        """The provider caches by itself: whatever is long enough can be read."""
+    def unasked(self, prefixes: Sequence[bytes], cold: Sequence[bytes], edits: Sequence[Edit] = ()) -> None:
+        """What is cached is not ours to say: the provider does that by itself, or the caller has said it."""
         self.call = self._plain.edited(*edits)
-        self.keys = list(reversed(prefixes))
-
-    def shared(self, prefixes: Sequence[bytes]) -> None:
-        """The caller has said what is cached."""
-        self.keys = list(reversed(prefixes))
+        self.prefixes, self.keys = prefixes, list(reversed(cold))
 
     def decided(self, decision: Decision, *, siblings: bool) -> None:
         """The policy has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,11 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.rig import SCOPE, Rig
 
+from penstock.config import Settings
 from penstock.flow import Done, Settle, Shape
 from penstock.policy.layout.blocks import blocks
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.prefixes import Prefixes
-from penstock.testing import FakeClock, ScriptedProvider, SimulatedCache
+from penstock.runtime import build
+from penstock.stores.records import SqliteRecords
+from penstock.testing import FakeClock, Plan, ScriptedProvider, SimulatedCache
 from penstock.ticket import Outcome
 from penstock.values import Call, Usage
 
@@ -222,5 +226,102 @@ def test_busy_prefixes_of_openai_get_keys_and_others_stay_as_they_came() -> None
             keys = [call.body.get("prompt_cache_key") for call in at.provider.seen]
             assert keys[:5] == [None] * 5
             assert keys[-1] is not None
+
+    asyncio.run(main())
+
+
+def test_one_that_is_called_off_while_it_waits_for_siblings_is_none() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at:
+            gone = asyncio.create_task(at.engine.run(question("One?", stream=True)))
+            await clock.settle()
+            gone.cancel()
+            await clock.settle()
+            assert not at.engine.prefixes._leaders._here
+            (outcome,) = await finished(clock, [asyncio.create_task(at.engine.run(question("Two?", stream=True)))])
+            assert cost([used(outcome)]) == 1.0  # nobody is there to read what it would write
+
+    asyncio.run(main())
+
+
+def test_a_leader_that_fails_leaves_the_lead_to_the_next() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at:
+            cache, tries = at.provider, iter(range(10))
+            cache.script = lambda call: Plan(status=400) if next(tries) == 0 else "It does."
+            calls = [question(f"Number {n}?", stream=True) for n in range(5)]
+            outcomes = await finished(clock, [asyncio.create_task(at.engine.run(call)) for call in calls])
+            usages = [used(outcome) for outcome in outcomes if isinstance(outcome.state, Done)]
+            assert len(usages) == 4
+            assert sum(usage.cache_write_5m > 0 for usage in usages) == 1
+            assert sum(usage.cache_read > 0 for usage in usages) == 3
+            assert not at.engine.prefixes._leaders._writing
+
+    asyncio.run(main())
+
+
+def subagent(number: int) -> Call:
+    """One of several that share tools and system prompt, each with marks of its own."""
+    call = turn(0, marked=True)
+    mark = {"cache_control": {"type": "ephemeral"}}
+    content = [{"type": "text", "text": f"Task {number}. " + CONTEXT[: 4000 + number], **mark}]
+    body = {**call.body, "messages": [{"role": "user", "content": content}]}
+    return Call.parse(msgspec.json.encode(body), dialect="anthropic", provider="p", origin="script", scope=SCOPE)
+
+
+def test_nobody_waits_for_what_can_be_read_already() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock) as at:
+            await finished(clock, [asyncio.create_task(at.engine.run(subagent(0)))])
+            tasks = [asyncio.create_task(at.engine.run(subagent(n))) for n in range(1, 6)]
+            await clock.settle()
+            assert at.provider.in_flight == 5
+            usages = [used(outcome) for outcome in await finished(clock, tasks)]
+            assert min(usage.cache_read for usage in usages) > 2000
+            assert at.engine.prefixes.seen.followed == 0
+
+    asyncio.run(main())
+
+
+def test_a_fan_out_at_a_provider_that_caches_by_itself_follows_its_leader() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock, "openai", "openai") as at:
+            calls = []
+            for number in range(10):
+                messages = [{"role": "system", "content": CONTEXT}, {"role": "user", "content": f"Number {number}?"}]
+                raw = msgspec.json.encode({"model": "gpt-4o", "messages": messages})
+                calls.append(Call.parse(raw, dialect="openai", provider="p", origin="script", scope=SCOPE))
+            outcomes = await finished(clock, [asyncio.create_task(at.engine.run(call)) for call in calls])
+            usages = [used(outcome) for outcome in outcomes]
+            assert sum(usage.cache_read > 0 for usage in usages) == 9
+            assert all(call.wire() is call.raw for call in at.provider.seen)
+            assert all(outcome.state.receipt.saved.get("layout", 0) == 0 for outcome in outcomes)
+
+    asyncio.run(main())
+
+
+def test_what_is_known_of_prefixes_outlives_a_run(tmp_path: Path) -> None:
+    async def main() -> None:
+        first = await build(Settings(), at=tmp_path)
+        laid = await first.engine.prefixes.lay(turn(3), None)
+        assert await laid.turn(None)
+        laid.ended(Usage(input=4000))
+        assert laid.notes["known"] == 0
+        await first.close()
+        second = await build(Settings(), at=tmp_path)
+        again = await second.engine.prefixes.lay(turn(4), None)
+        assert again.notes["known"] == laid.notes["blocks"]
+        again.ended(None)
+        await second.close()
+        records = await SqliteRecords.at(tmp_path / "records.sqlite", warn=print)
+        await records.save("prefixes", b"x")
+        await records.close()
+        third = await build(Settings(), at=tmp_path)  # what cannot be read is learned again
+        assert not third.engine.prefixes.writes.forest.nodes
+        await third.close()
 
     asyncio.run(main())

@@ -42,6 +42,11 @@ class Node(msgspec.Struct):
     """Whether it was written to find out."""
     watch: Watch | None = None
 
+    def written(self, now: float, ttl: float) -> None:
+        """Somebody else's write or read of it can be read from ``now`` on, for ``ttl`` seconds."""
+        self.ready = self.ready if self.warm(now) else now
+        self.until, self.ttl = max(self.until, now + ttl), max(self.ttl, ttl)
+
     def warm(self, now: float) -> bool:
         """Whether a request that begins now can read it: written by one that began earlier, and not expired."""
         return self.ready < now <= self.until
