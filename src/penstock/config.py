@@ -318,7 +318,7 @@ def _meant(key: str, kind: type[msgspec.Struct]) -> str:
     """The key that may have been meant, and all that there are."""
     import difflib
 
-    near = difflib.get_close_matches(key, kind.__struct_fields__, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(key, kind.__struct_fields__, n=1, cutoff=0.51)
     takes = f"it takes {', '.join(kind.__struct_fields__)}"
     if kind is Settings:
         below = [name for name, table in _TABLES.items() if key in table.__struct_fields__]

@@ -176,8 +176,8 @@ class Engine:
                 hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
                 return state.next(hold if isinstance(hold, Never) else Granted(hold), self.rules)
             case Send():
-                state = await self._in_turn(state, flight)
-                return state.next(await self._send(state.call, flight), self.rules)
+                sent, observed = await self._send(state, flight)
+                return sent.next(observed, self.rules)
             case Settle():
                 await self._settle(state, flight, place)
                 flight.settling = state.onward is None
@@ -189,15 +189,19 @@ class Engine:
 
     async def _in_turn(self, state: Send, flight: Flight) -> Send:
         """The same when whoever writes the prefix that it would read has begun to be answered."""
-        if flight.laid is None or await flight.laid.turn(state.call.deadline):
+        edits = None if flight.laid is None else await flight.laid.turn(flight.deadline)
+        if edits is None:
             return state
-        return msgspec.structs.replace(state, call=state.call.without("layout"))
+        return msgspec.structs.replace(state, call=state.call.without("layout").edited(*edits))
 
-    async def _send(self, call: Call, flight: Flight) -> Answered | Failed:
+    async def _send(self, state: Send, flight: Flight) -> tuple[Send, Answered | Failed]:
+        """What was sent, and what became of it."""
+        call, assembler = state.call, None
         wire = dialect(call.dialect)
-        assembler = wire.assembler() if call.stream else None
         try:
-            provider = self.providers[call.provider]
+            state = await self._in_turn(state, flight)
+            call, provider = state.call, self.providers[call.provider]
+            assembler = wire.assembler() if call.stream else None
             async with provider.send(call, flight.under_way, partial(self._slots.slot, call.deadline)) as answer:
                 flight.provider, flight.headers = call.provider, answer.headers
                 if assembler and "json" not in answer.headers.get("content-type", ""):
@@ -205,7 +209,7 @@ class Engine:
                     reply = assembler.end()
                 else:
                     reply = wire.reply(await _whole(answer), streamed=False)
-                return Answered(reply, reply.text if reply.usage else _generated(reply))
+                return state, Answered(reply, reply.text if reply.usage else _generated(reply))
         except asyncio.CancelledError:
             error: PenstockError = Cancelled("called off while it was under way")
         except PenstockError as raised:
@@ -216,7 +220,7 @@ class Engine:
         finally:
             flight.settling = True
         heard = (assembler.usage, assembler.text) if assembler else (None, "")
-        return Failed(error, flight.billed, *heard)
+        return state, Failed(error, flight.billed, *heard)
 
     async def _settle(self, state: Settle, flight: Flight, place: _Place) -> None:
         if state.hold or state.used != NOTHING:

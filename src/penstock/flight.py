@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from penstock.clock import Clock
 from penstock.errors import Cancelled
@@ -18,7 +18,16 @@ from penstock.ledger import Alert
 from penstock.prefixes import Laid
 from penstock.values import Call, Delta, Usage
 
-__all__ = ["Flight"]
+__all__ = ["Flight", "Listener"]
+
+
+class Listener(Protocol):
+    """Who follows a flight."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When it stops waiting (monotonic, seconds)."""
+        ...
 
 
 class Flight:
@@ -49,7 +58,7 @@ class Flight:
         self._clock = clock
         self._deltas: list[Delta] = []
         self._news = asyncio.Event()
-        self._listeners: list[object] = []
+        self._listeners: list[Listener] = []
         self._outcome: Done | Refused | None = None
         self._mistake: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +97,14 @@ class Flight:
     def under_way(self, billed: bool) -> None:
         """What the provider says of the request: True when it goes out, False when the upstream has turned it down."""
         self.billed = billed
+        if billed and self.laid is not None:
+            self.laid.goes_out()
+
+    @property
+    def deadline(self) -> float | None:
+        """When the last of those who listen stops waiting (monotonic, seconds); None: there is one who does not."""
+        until = [who.deadline for who in self._listeners]
+        return None if None in until else max((each for each in until if each is not None), default=None)
 
     def publish(self, deltas: Sequence[Delta]) -> None:
         """Tell all listeners what has come."""
@@ -120,14 +137,14 @@ class Flight:
         """Whether it is still worth joining: it has not ended, and is not being called off."""
         return not self.called_off and self._outcome is None and self._mistake is None
 
-    def join(self, who: object) -> None:
+    def join(self, who: Listener) -> None:
         """Be counted as a listener, until `leave`."""
         if self._alone is not None:
             self._alone.cancel()
             self._alone = None
         self._listeners.append(who)
 
-    async def leave(self, who: object, *, linger: float = 0.0) -> None:
+    async def leave(self, who: Listener, *, linger: float = 0.0) -> None:
         """Stop listening. Leaving as the last one calls the flight off and waits until it has settled.
 
         With ``linger`` it goes on for so many seconds, and is called off if nobody has joined it by then.

@@ -11,18 +11,33 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 
+import msgspec
+
 from penstock.clock import Clock
 
-__all__ = ["Lead", "Leaders"]
+__all__ = ["Followed", "Lead", "Leaders"]
 
 _UNMEASURED_SECONDS = 5.0
-"""How long the others wait for a leader as long as nothing is known about how soon answers begin."""
+"""How long the others wait for a leader as long as nothing is known about how soon such answers begin."""
 
 _PATIENCE = 3.0
 """How many times the usual they wait: a leader that takes longer than that is stuck, and they may be answered first."""
 
 _RECENT = 0.2
 """How much the newest gap weighs in the usual one."""
+
+
+_MOST_KINDS = 1024
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """What came of waiting for a leader."""
+
+    waited: bool
+    late: bool
+    """It takes too long; what the leader writes cannot be read yet."""
+    readable: frozenset[bytes]
+    """Prefixes that leaders have written meanwhile."""
 
 
 class Leaders:
@@ -53,37 +68,46 @@ class Leaders:
         """How many calls are here with this prefix."""
         return self._here.get(prefix, 0)
 
-    async def follow(self, reads: Sequence[bytes], model: str, deadline: float | None = None) -> bool:
-        """Wait as long as someone is writing one of these prefixes; whether they can be read now, as far as is known.
+    def writing(self, prefix: bytes) -> bool:
+        """Whether a call is under way that will write this prefix, and has not begun to be answered."""
+        return prefix in self._writing
 
-        False: it takes too long, or would outlive ``deadline`` (monotonic, seconds). A leader whose answer comes whole
-        does not tell when that begins, and is taken to have begun by then.
+    async def follow(self, reads: Sequence[bytes], kind: str, deadline: float | None = None) -> Followed:
+        """Wait as long as someone is writing one of these prefixes, which is until its answer begins.
+
+        Not longer than that usually takes for calls of this ``kind``, nor so long that an answer could not begin by
+        ``deadline`` (monotonic, seconds). A leader whose answer comes whole does not tell when that begins, and is
+        taken to have begun by the end of the wait.
         """
-        until = self._clock.monotonic() + self._patience(model)
-        if deadline is not None:
-            until = min(until, deadline)
+        usual = self._gaps.get(kind)
+        now = self._clock.monotonic()
+        until = now + (_UNMEASURED_SECONDS if usual is None else _PATIENCE * usual)
+        if deadline is not None:  # as long as nothing is known, half of the time is for the answer itself
+            until = min(until, deadline - ((deadline - now) / 2 if usual is None else usual))
+        readable: set[bytes] = set()
+        lead = self._writer(reads)
+        waited = lead is not None
         try:
             async with self._clock.deadline(until):
-                while (lead := self._writer(reads)) is not None:
+                while lead is not None:
                     await lead.news.wait()
+                    readable.update(lead.writes if lead.readable else ())
+                    lead = self._writer(reads)
         except TimeoutError:
-            return not any(lead.tells for prefix in reads if (lead := self._writing.get(prefix)))
-        return True
+            late = any(lead.tells for prefix in reads if (lead := self._writing.get(prefix)))
+            return Followed(waited, late, frozenset(readable))
+        return Followed(waited, False, frozenset(readable))
 
     def _writer(self, reads: Sequence[bytes]) -> Lead | None:
         return next((self._writing[prefix] for prefix in reads if prefix in self._writing), None)
 
-    def _patience(self, model: str) -> float:
-        usual = self._gaps.get(model)
-        return _UNMEASURED_SECONDS if usual is None else _PATIENCE * usual
-
-    def lead(self, writes: Sequence[bytes], model: str, *, tells: bool = True) -> Lead:
+    def lead(self, writes: Sequence[bytes], kind: str, *, tells: bool = True) -> Lead:
         """Go ahead with these prefixes. Say when the answer has begun, or that there will be none.
 
         ``tells``: whether that is seen, because it comes as a stream.
         """
         new = [prefix for prefix in writes if prefix not in self._writing]
-        lead = Lead(self._over, new, model, self._clock.monotonic(), tells=tells)
+        lead = Lead(self._over, new, kind, self._clock.monotonic(), tells=tells)
         for prefix in lead.writes:
             self._writing[prefix] = lead
         return lead
@@ -92,8 +116,10 @@ class Leaders:
         for prefix in lead.writes:
             del self._writing[prefix]
         if gap is not None:
-            usual = self._gaps.get(lead.model, gap)
-            self._gaps[lead.model] = usual + _RECENT * (gap - usual)
+            usual = self._gaps.get(lead.kind, gap)
+            if len(self._gaps) >= _MOST_KINDS:
+                self._gaps.clear()
+            self._gaps[lead.kind] = usual + _RECENT * (gap - usual)
 
 
 class Lead:
@@ -103,13 +129,15 @@ class Lead:
         self,
         ended: Callable[[Lead, float | None], None],
         writes: Sequence[bytes],
-        model: str,
+        kind: str,
         since: float,
         *,
         tells: bool,
     ) -> None:
         self.writes = writes
-        self.model = model
+        self.kind = kind
+        self.readable = False
+        """Whether its prefixes can be read."""
         self.tells = tells
         self.news = asyncio.Event()
         """Set when its prefixes can be read, or will not be."""
@@ -118,6 +146,7 @@ class Lead:
 
     def begun(self, now: float) -> None:
         """Its answer has begun at ``now`` (monotonic, seconds)."""
+        self.readable = True
         self._end(now - self.since)
 
     def over(self) -> None:

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import accumulate, islice
 from typing import Any
 
@@ -23,6 +22,7 @@ from penstock.policy.layout.guard import Guard
 from penstock.policy.layout.interplay import COLD, Warm
 from penstock.policy.layout.keys import Shards
 from penstock.policy.layout.marking import marked_by_caller, marks
+from penstock.policy.layout.prices import priced
 from penstock.policy.layout.reconciled import Reconciled
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.policy.layout.sizes import Sizes
@@ -44,12 +44,9 @@ _SHORTEST_TOKEN = 2
 _KEPT = 10_000
 """Prefixes that are kept for the next run."""
 
-_ALLOWANCE = 2000.0
-"""Tokens of input, less than a cent, that may be lost once to learn early whether writes are read: without any, a
-conversation has to be long before the first write is affordable."""
-
-_MARKERS = {"cache_control": frozenset({"anthropic"}), "prompt_cache_breakpoint": frozenset({"openai", "responses"})}
-"""The wire formats in which each mark is one."""
+_ALLOWANCE = 12_000.0
+"""Tokens of input, a few cents, that may be lost once to learn early whether writes are read. Without any a
+conversation has to be long before the first write is affordable; a probe of 48,000 tokens costs so much."""
 
 
 class Prefixes:
@@ -98,7 +95,7 @@ class Prefixes:
         found = self._scaled(call)
         if sum(block.tokens for block in found) < rules.minimum or not self._shares(found):
             return Laid(self, call)
-        by_caller = marked_by_caller(call.body, found, rules)
+        by_caller = marked_by_caller(call.body, found)
         steadied = () if by_caller else self._steadied(call)
         plain = call.edited(*steadied)
         laid = Laid(self, plain, rules, self._scaled(plain) if steadied else found, _family(plain))
@@ -119,7 +116,7 @@ class Prefixes:
         if by_caller:
             marked = [laid.family + block.digest for block in laid.found if block.marked]
             laid.unasked(marked, self._cold(marked))
-        elif rules.marker not in _MARKERS or laid.call.dialect not in _MARKERS[rules.marker]:
+        elif rules.marker != "cache_control" or laid.call.dialect != "anthropic":
             laid.unasked(long, self._cold(long), self._keyed(laid.call, laid.found, rules))
         else:
             await self._marked(laid, long)
@@ -149,10 +146,11 @@ class Prefixes:
         laid.decided(decision, siblings=bool(promised))
 
     def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:
-        """The longest prefix that other calls here have too, by its number of blocks."""
+        """The longest prefix that others will read if this call writes it, or are writing; by its number of blocks."""
         first = len(laid.found) - len(long)
         for at in range(len(long) - 1, -1, -1):
-            if self._leaders.siblings(long[at]) > 1 and laid.found[first + at].markable:
+            there = self._leaders.siblings(long[at]) > 1 or self._leaders.writing(long[at])
+            if there and laid.found[first + at].markable:
                 return {first + at + 1: 1.0}
         return {}
 
@@ -163,7 +161,7 @@ class Prefixes:
         if place == "off":
             return None
         rules = rules_for(place, call.model, datetime.fromtimestamp(self._clock.now(), UTC).date())
-        return None if rules is None else _priced(rules, rates)
+        return None if rules is None else priced(rules, rates)
 
     def _steadied(self, call: Call) -> list[Edit]:
         """What makes the beginning of a prompt the same as it was."""
@@ -177,7 +175,7 @@ class Prefixes:
 
     def _scaled(self, call: Call) -> list[Block]:
         """The blocks, with as many tokens as the provider has reported of prompts of that size."""
-        scale = self._sizes.scale(call.model)
+        scale = self._sizes.scale(_sized(call))
         return [msgspec.structs.replace(block, tokens=round(block.tokens * scale)) for block in blocks(call.body)]
 
     def _shares(self, found: Sequence[Block]) -> bool:
@@ -197,25 +195,33 @@ class Prefixes:
 
     # On its way -----------------------------------------------------------------------------------------------------
 
-    async def turn(self, laid: Laid, deadline: float | None) -> bool:
+    async def turn(self, laid: Laid, deadline: float | None) -> Sequence[Edit] | None:
         """Wait for whoever is writing what this call would read, then go ahead with what it writes itself.
 
-        False: it takes too long, and the call would pay for writing the same once more. It is to go as it came.
+        The edits to send it with in the place of those that it was laid out with, None: those very ones. Others come
+        where the wait takes too long: it would pay for writing the same once more, and only reads then.
         """
-        model, late = laid.call.model, False
+        instead: Sequence[Edit] | None = None
+        readable: frozenset[bytes] = frozenset()
         if self.settings.wait_for_leader and laid.keys:
-            before = self._clock.monotonic()
-            late = not await self._leaders.follow(laid.keys, model, deadline)
-            if late:
-                laid.unmarked()
-            self.seen.followed += self._clock.monotonic() > before
-        laid.goes(self._leaders.lead(laid.keys, model, tells=laid.call.stream))
+            followed = await self._leaders.follow(laid.keys, laid.kind, deadline)
+            readable = followed.readable
+            self.seen.followed += followed.waited
+            if followed.late and self._cold(laid.keys):
+                instead = laid.reading()
+        writes = [key for key in laid.keys if key not in readable]
+        laid.goes(self._leaders.lead(writes, laid.kind, tells=laid.call.stream))
         if laid.decision is not None:
             rules, found = laid.ruled
             laid.sent = self.writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
         elif laid.found:
             self.writes.forest.send([laid.family + block.digest for block in laid.found], self._clock.now())
-        return not late
+        return instead
+
+    def goes_out(self, laid: Laid) -> None:
+        """Its request goes out now: from here on counts how long an answer takes to begin."""
+        if laid.lead is not None:
+            laid.lead.since = self._clock.monotonic()
 
     def begun(self, laid: Laid, usage: Usage | None) -> None:
         """The answer has begun; ``usage`` if the provider tells at its beginning what it read."""
@@ -242,12 +248,13 @@ class Prefixes:
         if sent is None or laid.decision is None:
             return
         if usage is None or not usage.prompt:
-            self.writes.observe(sent, self._clock.now(), read=0, written=0)
+            self.writes.release(sent)
             return
         decision = laid.decision
         ratio = usage.prompt / max(decision.total, 1)
         expected, least = self._sizes.expected(sent.reads, decision.read_tokens * ratio)
-        self._sizes.learn(laid.call.model, ratio)
+        if not any(block.opaque for block in laid.found):
+            self._sizes.learn(_sized(laid.call), ratio)
         written = usage.cache_write_5m + usage.cache_write_1h
         if decision.marks and usage.cache_read + written:
             self._sizes.tell(laid.family + laid.found[decision.marks[-1] - 1].digest, usage.cache_read + written)
@@ -308,7 +315,7 @@ class Laid:
 
     def decided(self, decision: Decision, *, siblings: bool) -> None:
         """The policy has."""
-        rules, found = self.ruled
+        found = self.found
         self.decision = decision
         at = [found[mark - 1] for mark in decision.marks]
         why = {
@@ -319,7 +326,7 @@ class Laid:
             "to_write": decision.written_tokens,
             "siblings": siblings,
         }
-        self.call = self._plain.edited(*marks(self._plain.body, at, decision.ttl, rules, evidence=why))
+        self.call = self._plain.edited(*marks(self._plain.body, at, decision.ttl, evidence=why))
         new = [mark for mark in decision.marks if mark > decision.reads]
         self.keys = [self.family + found[mark - 1].digest for mark in reversed(new)]
 
@@ -328,15 +335,35 @@ class Laid:
         self.lead = lead
         self._held.close()
 
-    def unmarked(self) -> None:
-        """Leave it as it came, after all: its leader is late, and it would pay for writing the same once more."""
-        if self.decision is not None and self.decision.written_tokens:
-            self.decision = Decision(total=self.decision.total, why="the leader is late")
-        self.keys = []
+    @property
+    def kind(self) -> str:
+        """What calls take about as long as this one to begin to be answered: of its model, with as long a prompt."""
+        return (
+            f"{self.call.provider} {self.call.model} {(sum(block.tokens for block in self.found) >> 10).bit_length()}"
+        )
 
-    async def turn(self, deadline: float | None) -> bool:
-        """Wait until it may go out; whether it does as it was laid out (see `Prefixes.turn`)."""
+    def reading(self) -> Sequence[Edit]:
+        """The edits with which it reads what is warm and writes nothing, where a write was decided on."""
+        self.keys = []
+        before = self.decision
+        if before is None or not before.written_tokens:
+            return [edit for edit in self.call.edits if edit.mechanism == "layout"]
+        rules, found = self.ruled
+        at = (before.reads,) if before.reads else ()
+        self.decision = msgspec.structs.replace(
+            before, marks=at, ttl=rules.ttl if at else None, written_tokens=0, probe=False, why="the leader is late"
+        )
+        own = [edit for edit in self._plain.edits if edit.mechanism == "layout"]
+        why = {"why": self.decision.why, "expected_read": before.read_tokens}
+        return [*own, *marks(self._plain.body, [found[mark - 1] for mark in at], self.decision.ttl, evidence=why)]
+
+    async def turn(self, deadline: float | None) -> Sequence[Edit] | None:
+        """Wait until it may go out (see `Prefixes.turn`)."""
         return await self._prefixes.turn(self, deadline)
+
+    def goes_out(self) -> None:
+        """Its request goes out."""
+        self._prefixes.goes_out(self)
 
     def begun(self, usage: Usage | None) -> None:
         """The answer has begun."""
@@ -350,19 +377,9 @@ class Laid:
         self._held.close()
 
 
-@lru_cache(maxsize=1024)
-def _priced(rules: CacheRules, rates: Rates | None) -> CacheRules:
-    """The rules with the price book's own factors, where it lists them: it is what the bill follows."""
-    if rates is None or not rates.input:
-        return rules
-    writes = {"1h": rates.cache_write_1h}
-    ttls = tuple(
-        msgspec.structs.replace(ttl, write=writes.get(ttl.name, rates.cache_write_5m) / rates.input)
-        if ttl.write > 1
-        else ttl
-        for ttl in rules.ttls
-    )
-    return msgspec.structs.replace(rules, read=rates.cache_read / rates.input, ttls=ttls)
+def _sized(call: Call) -> str:
+    """Whose tokens are of one size."""
+    return f"{call.provider} {call.model}"
 
 
 def _family(call: Call) -> bytes:

@@ -73,6 +73,11 @@ class Ticket:
             return "joined"
         return (self._flight.provider if self._flight is not None else "") or self.call.provider
 
+    @property
+    def deadline(self) -> float | None:
+        """When the caller stops waiting (monotonic, seconds)."""
+        return self.call.deadline
+
     async def __aenter__(self) -> Ticket:
         await self._look(begin(self.call, self._at))
         return self

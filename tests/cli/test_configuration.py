@@ -21,7 +21,7 @@ def loaded(folder: Path, text: str) -> GatewaySettings:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("colour = 3", "unknown key 'colour' at the top (it takes provider, providers, prices, budget, gateway, max_"),
+        ("colour = 3", "unknown key 'colour' at the top (it takes provider, providers, prices, budget, gateway,"),
         ('money = "$5"', "unknown key 'money' at the top (it belongs below [budget])"),
         ('base_url = "x"', "unknown key 'base_url' at the top (it belongs below [providers.NAME])"),
         ("max_concurency = 1", "unknown key 'max_concurency' at the top (max_concurrency may be meant; it takes "),

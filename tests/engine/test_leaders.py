@@ -24,8 +24,9 @@ def test_who_shares_a_prefix_waits_until_it_can_be_read() -> None:
         await clock.settle()
         assert (following.done(), elsewhere.done()) == (False, True)
         lead.begun(clock.monotonic())
-        assert await following
-        assert await leaders.follow([LONG], "m")
+        followed = await following
+        assert (followed.waited, followed.late, followed.readable) == (True, False, {LONG})
+        assert not (await leaders.follow([LONG], "m")).waited
 
     asyncio.run(main())
 
@@ -37,7 +38,7 @@ def test_a_leader_that_fails_is_followed_by_the_next_one() -> None:
         order: list[str] = []
 
         async def call(name: str) -> None:
-            assert await leaders.follow([LONG], "m")
+            assert not (await leaders.follow([LONG], "m")).late
             order.append(name)
             lead = leaders.lead([LONG], "m")
             await clock.sleep(1.0)
@@ -69,7 +70,7 @@ def test_nobody_waits_longer_than_an_answer_usually_takes_to_begin() -> None:
         await clock.advance(4.9)
         assert not first.done()
         await clock.advance(0.2)
-        assert not await first  # nothing was known: 5 s
+        assert (await first).late  # nothing was known: 5 s
         quick = leaders.lead([OTHER], "m")
         await clock.advance(0.5)
         quick.begun(clock.monotonic())
@@ -77,7 +78,7 @@ def test_nobody_waits_longer_than_an_answer_usually_takes_to_begin() -> None:
         await clock.advance(1.4)
         assert not second.done()
         await clock.advance(0.2)
-        assert not await second  # three times the half second that it took
+        assert (await second).late  # three times the half second that it took
         assert leaders.siblings(LONG) == 0
 
     asyncio.run(main())
@@ -90,7 +91,7 @@ def test_nobody_waits_past_its_own_deadline() -> None:
         leaders.lead([LONG], "m")
         waiting = asyncio.create_task(leaders.follow([LONG], "m", deadline=clock.monotonic() + 1.0))
         await clock.advance(1.1)
-        assert not await waiting
+        assert (await waiting).late
 
     asyncio.run(main())
 
@@ -102,6 +103,18 @@ def test_siblings_are_counted_while_they_are_here() -> None:
             assert (leaders.siblings(LONG), leaders.siblings(LONGER)) == (2, 1)
         assert leaders.siblings(LONG) == 1
     assert leaders.siblings(LONG) == 0
+
+
+def test_a_leader_that_answers_in_one_piece_is_taken_to_have_begun() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        leaders = Leaders(clock)
+        leaders.lead([LONG], "m", tells=False)
+        waiting = asyncio.create_task(leaders.follow([LONG], "m"))
+        await clock.advance(5.1)
+        assert not (await waiting).late
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("begins", [True, False])

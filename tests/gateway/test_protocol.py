@@ -91,6 +91,37 @@ def test_an_idle_connection_is_closed_and_a_busy_one_is_not(monkeypatch: pytest.
     asyncio.run(main())
 
 
+def test_a_body_that_never_comes_keeps_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with gatehouse("Because.") as gate:
+            reader, writer = await connection(gate)
+            writer.write(b"POST /nope HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n")
+            assert (await response(reader))[0] == 404
+            async with asyncio.timeout(20):
+                assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_stream_to_an_older_client_ends_with_its_connection() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.") as gate:
+            reader, writer = await connection(gate)
+            body = msgspec.json.encode({**CHAT, "stream": True})
+            head = b"POST /v1/chat/completions HTTP/1.0\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+            writer.write(head % len(body) + body)
+            told = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert b"transfer-encoding" not in told
+            assert b"\r\nconnection: close\r\n" in told
+            assert (await reader.read()).endswith(b"data: [DONE]\n\n")
+            writer.close()
+
+    asyncio.run(main())
+
+
 def test_the_head_of_an_answer_alone_is_told_on_request() -> None:
     async def main() -> None:
         async with gatehouse("Because.") as gate:

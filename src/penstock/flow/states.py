@@ -182,7 +182,8 @@ class Send(msgspec.Struct, frozen=True):
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
         if isinstance(observed, Failed) and not observed.billed:
-            instead = rules.instead(self.unfitted or call, observed.error)
+            # Neither what fits the budget nor how the prompt is laid out is the same at another provider.
+            instead = rules.instead((self.unfitted or call).without("layout"), observed.error)
             onward = Shape(instead, self.at) if instead else None
             return Settle(call, self.quote, self.hold, observed.error, NOTHING, None, Receipt(), onward)
         outcome = observed.reply if isinstance(observed, Answered) else observed.error

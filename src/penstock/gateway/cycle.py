@@ -73,7 +73,8 @@ class Cycle(RequestResponseCycle):
                 self.keep_alive = self.keep_alive and value != b"close"
                 continue
             lines += (name, b": ", value, b"\r\n")
-        self.chunked_encoding = not whole and self.scope["method"] != "HEAD"
+        # To an older client the end of the connection is the end of such a body.
+        self.chunked_encoding = not whole and self.scope["method"] != "HEAD" and self.scope["http_version"] == "1.1"
         if self.chunked_encoding:
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")

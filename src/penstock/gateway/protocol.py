@@ -68,7 +68,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if wished(self.parser):
             return
         self._begun()
-        newer = self.parser.get_http_version() != "1.0"
+        self.scope["http_version"] = version = self.parser.get_http_version()
         scope = self._scoped()
         self.cycle = cycle = Cycle(
             scope=scope,
@@ -80,7 +80,7 @@ class GatewayProtocol(HttpToolsProtocol):
             default_headers=[],
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=newer and self.parser.should_keep_alive(),
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         scope["extensions"] = {LEFT: cycle.when_left}
@@ -111,6 +111,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
+        self._idle_since = self.loop.time()
         if self._held is not None:
             self._held += data
         elif not self._kept_out(data):
@@ -210,7 +211,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _see_idle(self) -> None:
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if self._answering or not self._between or left > 0:
+        if self._answering or left > 0:
             self._wait_idle(left if left > 0 else self.timeout_keep_alive)
         else:
             self.transport.close()

@@ -130,3 +130,26 @@ def test_what_is_appended_leaves_the_prefix_as_it_is(first: list[tuple[str, str]
     one = {**BODY, "messages": [{"role": role, "content": text} for role, text in first]}
     longer = {**BODY, "messages": [{"role": role, "content": text} for role, text in first + more]}
     assert shared(one, longer) == len(blocks(one))
+
+
+def test_images_and_documents_count_as_one_not_by_their_bytes() -> None:
+    data = {"type": "base64", "media_type": "image/png", "data": "A" * 400_000}
+    content = [{"type": "image", "source": data}, {"type": "text", "text": "What is it?"}]
+    image, text = blocks({"model": "m", "messages": [{"role": "user", "content": content}]})
+    assert image.opaque
+    assert image.tokens < 5000
+    assert not text.opaque
+
+
+def test_a_mark_anywhere_in_a_block_is_one() -> None:
+    part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    document = {"type": "document", "source": {"type": "content", "content": [part]}}
+    (found,) = blocks({"model": "m", "messages": [{"role": "user", "content": [document]}]})
+    assert found.marked
+    (quoted,) = blocks({"model": "m", "messages": [{"role": "user", "content": '{"cache_control": 1}'}]})
+    assert not quoted.marked
+
+
+def test_a_tool_that_is_loaded_later_may_not_be_marked() -> None:
+    (tool,) = blocks({"model": "m", "tools": [{**TOOL, "defer_loading": True}]})
+    assert not tool.markable

@@ -36,7 +36,7 @@ def edited(body: dict[str, Any], at: list[int], ttl: str | None, rules: CacheRul
     call = Call(dialect="anthropic", provider="p", raw=b"", body=body)
     found = blocks(body)
     named = rules.named(ttl) if ttl else None
-    after = call.edited(*marks(body, [found[i] for i in at], named, rules, evidence={"why": "tried"}))
+    after = call.edited(*marks(body, [found[i] for i in at], named, evidence={"why": "tried"}))
     return after.body, after
 
 
@@ -57,22 +57,6 @@ def test_a_longer_time_to_live_is_named() -> None:
     assert body["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
 
 
-def test_breakpoints_of_openai() -> None:
-    chat = {"model": "gpt-5.6", "messages": [{"role": "system", "content": "You help."}]}
-    body, call = edited(chat, [0], "30m", rules_of("gpt-5.6"))
-    assert body["prompt_cache_options"] == {"mode": "explicit"}
-    assert body["messages"][0]["content"] == [
-        {"type": "text", "text": "You help.", "prompt_cache_breakpoint": {"mode": "explicit"}}
-    ]
-    assert not any(edit.undo.uncached for edit in call.edits)
-
-
-def test_openai_is_kept_from_writing_what_nobody_will_read() -> None:
-    chat = {"model": "gpt-5.6", "messages": [{"role": "system", "content": "You help."}]}
-    body, _ = edited(chat, [], None, rules_of("gpt-5.6"))
-    assert body == {**chat, "prompt_cache_options": {"mode": "explicit"}}
-
-
 def test_without_a_mark_there_is_nothing_to_edit() -> None:
     assert edited(BODY, [], None, rules_of("claude-opus-4-8"))[1].edits == ()
 
@@ -84,9 +68,10 @@ def test_without_a_mark_there_is_nothing_to_edit() -> None:
         ({"cache_control": {"type": "ephemeral"}}, "claude-opus-4-8", True),
         ({"system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}, "claude-opus-4-8", True),
         ({"prompt_cache_options": {"mode": "implicit"}}, "gpt-5.6", True),
+        ({"prompt_cache_key": "mine"}, "gpt-5.6", True),
         ({"messages": []}, "gpt-5.6", False),
     ],
 )
 def test_a_caller_that_marks_decides_by_itself(change: dict[str, Any], model: str, decided: bool) -> None:
     body = {**BODY, **change}
-    assert marked_by_caller(body, blocks(body), rules_of(model)) is decided
+    assert marked_by_caller({**body, "model": model}, blocks(body)) is decided

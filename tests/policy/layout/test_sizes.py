@@ -16,6 +16,13 @@ def test_a_models_scale_follows_what_is_reported() -> None:
     assert sizes.scale("other") == 1.0
     sizes.learn("m", 1000.0)
     assert sizes.scale("m") < 1.6  # one absurd report does little
+    for _ in range(50):
+        sizes.learn("m", 0.0)
+    assert sizes.scale("m") == 0.5
+    few = Sizes(most=1)
+    few.learn("one", 1.5)
+    few.learn("two", 1.5)
+    assert (few.scale("one"), few.scale("two")) == (1.0, 1.1)
 
 
 def test_a_prefix_whose_size_was_told_is_expected_exactly() -> None:

@@ -9,10 +9,6 @@ from penstock.policy.layout.tools import SteadyTools
 
 ONE: dict[str, Any] = {"name": "read", "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}}}
 TWO: dict[str, Any] = {"name": "write", "input_schema": {"type": "object", "properties": {}}}
-ONE_TURNED: dict[str, Any] = {
-    "input_schema": {"properties": {"path": {"type": "string"}}, "type": "object"},
-    "name": "read",
-}
 
 
 def names(tools: list[Any]) -> list[str]:
@@ -23,10 +19,16 @@ def test_a_set_that_was_sent_is_sent_as_it_was() -> None:
     memory = SteadyTools()
     assert memory.steady("t", {"tools": [ONE, TWO]}) is None
     assert memory.steady("t", {"tools": [ONE, TWO]}) is None
-    for turned in ([TWO, ONE], [ONE_TURNED, TWO], [TWO, ONE_TURNED]):
-        again = memory.steady("t", {"tools": turned})
-        assert again is not None
-        assert names(again) == names([ONE, TWO])
+    again = memory.steady("t", {"tools": [TWO, ONE]})
+    assert again is not None
+    assert names(again) == names([ONE, TWO])
+
+
+def test_a_definition_stays_as_it_came() -> None:
+    memory = SteadyTools()
+    memory.steady("t", {"tools": [ONE, TWO]})
+    turned = {"input_schema": ONE["input_schema"], "name": "read"}
+    assert memory.steady("t", {"tools": [TWO, turned]}) is None  # another order of fields is another tool
 
 
 def test_what_differs_is_another_set() -> None:
@@ -43,12 +45,6 @@ def test_tenants_do_not_see_each_others_tools() -> None:
     memory = SteadyTools()
     memory.steady("t", {"tools": [ONE, TWO]})
     assert memory.steady("other", {"tools": [TWO, ONE]}) is None
-
-
-def test_marks_of_the_caller_stay_where_they_are() -> None:
-    memory = SteadyTools()
-    memory.steady("t", {"tools": [ONE, TWO]})
-    assert memory.steady("t", {"tools": [TWO, {**ONE, "cache_control": {"type": "ephemeral"}}]}) is None
 
 
 def test_it_forgets_the_set_that_was_not_sent_for_longest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -83,3 +84,10 @@ def test_several_texts_stay_apart() -> None:
         {"type": "text", "text": "Be brief."},
         {"type": "text", "text": "Now 10:00:05.\n"},
     ]
+
+
+def test_no_text_takes_long_to_look_at() -> None:
+    for text in ("step" + " " * 50_000, "1" * 50_000, "id " * 20_000, "jan" * 20_000, "12:" * 20_000):
+        began = time.process_time()
+        volatile({"system": text})
+        assert time.process_time() - began < 0.5

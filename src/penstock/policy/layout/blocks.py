@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.values import Path
 from penstock.values.caching import Level
-from penstock.values.shape import Json, entries, mapping, objects, text
+from penstock.values.shape import Json, entries, mapping, text
 
 __all__ = ["Block", "blocks"]
 
@@ -23,6 +23,11 @@ _MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 
 _BYTES_A_TOKEN = 4
 """What is to be decided needs no more than the order of magnitude: counting would take fifty times as long."""
+
+_MARKS_ENCODED = tuple(f'"{name}":'.encode() for name in sorted(_MARKS))
+
+_OPAQUE_TOKENS = 1500
+"""Of an image or a document: about what Anthropic and OpenAI count for a large image."""
 
 _UNMARKABLE = ("thinking", "redacted_thinking", "reasoning")
 """Blocks that may bear no mark of their own (source: Anthropic's documentation)."""
@@ -42,6 +47,8 @@ class Block(msgspec.Struct, frozen=True):
     """Whether a mark may be set at its end."""
     marked: bool
     """Whether the caller has set one there."""
+    opaque: bool = False
+    """Whether its bytes say little about its tokens: an image or a document."""
 
 
 _Found: TypeAlias = tuple[Path, Level, str, Any, bool]
@@ -61,17 +68,19 @@ def blocks(body: Mapping[str, Any]) -> list[Block]:
         if level == "messages" and not in_messages:
             in_messages = True
             whole.update(_encode([body.get("tool_choice"), body.get("thinking"), body.get("reasoning")]))
+        encoded = _encode([level, role, value])
+        marked, opaque = False, False
         if value.__class__ is dict:
-            marked = _is_marked(value)
-            encoded = _encode([level, role, _bare(value) if marked or value.get("type") == "text" else value])
-            markable = part and _may_be_marked(value)
-        else:
-            marked = False
-            encoded = _encode([level, role, value])
-            markable = part and isinstance(value, str) and bool(value)
+            marked = any(mark in encoded for mark in _MARKS_ENCODED) and _has_mark(value)
+            if marked or value.get("type") == "text":
+                encoded = _encode([level, role, _plain(_bare(value))])
+            opaque = b'"type":"base64"' in encoded or b'"data:' in encoded or b'"image_url"' in encoded
+        markable = part and (
+            _may_be_marked(value) if value.__class__ is dict else isinstance(value, str) and value != ""
+        )
         whole.update(encoded)
-        digest = whole.digest()[:16]
-        found.append(Block(path, level, len(encoded) // _BYTES_A_TOKEN, digest, markable, marked))
+        tokens = _OPAQUE_TOKENS if opaque else len(encoded) // _BYTES_A_TOKEN
+        found.append(Block(path, level, tokens, whole.digest()[:16], markable, marked, opaque))
     return found
 
 
@@ -108,32 +117,28 @@ def _listed(path: Path, content: Any) -> list[tuple[Path, Any]]:
     return [((*path, i), each) for i, each in enumerate(entries(content))]
 
 
-def _is_marked(fields: Json) -> bool:
-    """Whether the caller marks this block, or one within it, as those of a tool's result."""
-    if _has_mark(fields):
-        return True
-    content = fields.get("content")
-    return content.__class__ is list and any(_has_mark(each) for each in objects(content))
+def _has_mark(value: Any) -> bool:
+    """Whether the caller marks this block, or anything in it, such as a part of a tool's result."""
+    if value.__class__ is dict:
+        return any(name in _MARKS or _has_mark(each) for name, each in mapping(value).items())
+    return value.__class__ is list and any(_has_mark(each) for each in entries(value))
 
 
-def _has_mark(fields: Json) -> bool:
-    return "cache_control" in fields or "prompt_cache_breakpoint" in fields
+def _bare(value: Any) -> Any:
+    """The same without the marks in it."""
+    if value.__class__ is dict:
+        return {name: _bare(each) for name, each in mapping(value).items() if name not in _MARKS}
+    return [_bare(each) for each in entries(value)] if value.__class__ is list else value
 
 
-def _bare(fields: Json) -> Any:
-    """A block without its marks. A text alone is the same block whether it stands in a list or for it."""
-    content = fields.get("content")
-    if content.__class__ is list:
-        fields = {**fields, "content": [_unmarked(each) for each in entries(content)]}
-    fields = _unmarked(fields)
+def _plain(fields: Json) -> Any:
+    """A text alone is the same block whether it stands in a list or for it."""
     return fields["text"] if fields.keys() == {"type", "text"} and fields["type"] == "text" else fields
 
 
-def _unmarked(value: Any) -> Any:
-    fields = mapping(value)
-    return {name: each for name, each in fields.items() if name not in _MARKS} if _has_mark(fields) else value
-
-
 def _may_be_marked(fields: Json) -> bool:
+    """By Anthropic's rules: no thinking, no empty text, no tool whose definition is loaded when it is needed."""
+    if fields.get("defer_loading"):
+        return False
     kind = fields.get("type")
     return kind not in _UNMARKABLE if kind != "text" else bool(fields.get("text"))

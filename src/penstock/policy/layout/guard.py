@@ -20,6 +20,9 @@ AT_RISK = 0.06
 AT_RISK_A_READ = 0.04
 """What each read of a paid write adds to that share."""
 
+VOUCHED = 25_000.0
+"""Tokens of input by which caching may be behind, beyond that, when a caller vouches for reads."""
+
 
 class Guard(msgspec.Struct):
     """The running account.
@@ -42,6 +45,10 @@ class Guard(msgspec.Struct):
         """Whether a write that costs so much more than none may be paid; not ``ahead``: from what was won alone."""
         at_risk = min(AT_RISK, AT_RISK_A_READ * record.realised) * self.sent if ahead else 0.0
         return record.trusted and self.won - cost >= -(at_risk + self.allowance)
+
+    def may_trust(self, cost: float) -> bool:
+        """Whether a write may be paid for whose reads the caller vouches for: not after too many that never came."""
+        return self.won - cost >= -(AT_RISK * self.sent + VOUCHED)
 
     def may_probe(self, cost: float) -> bool:
         """Whether a probe that costs so much more than none may be paid."""

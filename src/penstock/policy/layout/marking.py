@@ -1,62 +1,49 @@
-"""Marks set into a body, in the words of its wire format."""
+"""Marks set into a body of Anthropic's format."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from penstock.policy.layout.blocks import Block
 from penstock.values import Edit, Undo
-from penstock.values.caching import CacheRules, Ttl
+from penstock.values.caching import Ttl
 from penstock.values.shape import mapping
 
 __all__ = ["marked_by_caller", "marks"]
 
 
-def marked_by_caller(body: Mapping[str, Any], found: Sequence[Block], rules: CacheRules) -> bool:
+def marked_by_caller(body: Mapping[str, Any], found: Sequence[Block]) -> bool:
     """Whether the caller decides by itself what is cached: then nothing of it is changed, and nothing added."""
-    asked = "cache_control" in body if rules.marker == "cache_control" else "prompt_cache_options" in body
-    return asked or any(block.marked for block in found)
+    return not _ASKED.isdisjoint(body) or any(block.marked for block in found)
 
 
-def marks(
-    body: Mapping[str, Any],
-    at: Sequence[Block],
-    ttl: Ttl | None,
-    rules: CacheRules,
-    *,
-    evidence: Mapping[str, Any],
-) -> list[Edit]:
-    """The edits that set a mark at the end of each of these blocks; the first of them tells why.
+_ASKED = frozenset({"cache_control", "prompt_cache_options", "prompt_cache_key", "prompt_cache_retention"})
+"""Fields of a request by which its caller has a say."""
 
-    ``ttl`` None: the provider is kept from writing what will not be read, where it would write by itself.
-    """
-    undo = Undo(uncached=rules.placing != "always" and rules.placing != "unless_explicit")
-    edits: list[Edit] = []
-    if rules.placing == "unless_explicit":
-        edits.append(Edit("layout", ("prompt_cache_options",), "set", {"mode": "explicit"}))
-    if ttl is not None:
-        edits += [_mark(body, block, _word(rules, ttl)) for block in at]
-    if not edits:
+
+def marks(body: Mapping[str, Any], at: Sequence[Block], ttl: Ttl | None, *, evidence: Mapping[str, Any]) -> list[Edit]:
+    """The edits that set Anthropic's mark at the end of each of these blocks; the first of them tells why."""
+    if ttl is None:
         return []
-    first, *others = edits
-    return [Edit(first.mechanism, first.path, first.op, first.value, undo, evidence), *others]
+    named = {} if ttl.name == _USUAL else {"ttl": ttl.name}
+    edits = [_mark(body, block, {"type": "ephemeral", **named}) for block in at]
+    return [msgspec.structs.replace(edit, undo=Undo(uncached=True), evidence=evidence) for edit in edits[:1]] + edits[
+        1:
+    ]
 
 
-def _word(rules: CacheRules, ttl: Ttl | None) -> tuple[str, dict[str, str]]:
-    """The field that marks a block, and its value; the usual time to live is not named."""
-    if rules.marker == "prompt_cache_breakpoint":
-        return rules.marker, {"mode": "explicit"}
-    named = {} if ttl is None or ttl == rules.ttl else {"ttl": ttl.name}
-    return "cache_control", {"type": "ephemeral", **named}
+_USUAL = "5m"
+"""The time to live of a mark that names none."""
 
 
-def _mark(body: Mapping[str, Any], block: Block, word: tuple[str, dict[str, str]]) -> Edit:
-    field, value = word
+def _mark(body: Mapping[str, Any], block: Block, mark: Mapping[str, str]) -> Edit:
     there: Any = body
     for step in block.path:
         there = there[step]
     if isinstance(there, str):
-        return Edit("layout", block.path, "set", [{"type": "text", "text": there, field: value}])
+        return Edit("layout", block.path, "set", [{"type": "text", "text": there, "cache_control": mark}])
     assert mapping(there) is there
-    return Edit("layout", (*block.path, field), "set", value)
+    return Edit("layout", (*block.path, "cache_control"), "set", mark)

@@ -9,6 +9,9 @@ __all__ = ["Sizes"]
 _RECENT = 0.2
 """How much the newest report weighs in the scale of a model."""
 
+_LEAST, _MOST = 0.5, 2.0
+"""No text is further from a token for four bytes than this."""
+
 _NEAR = 0.35
 """How far a read of a prefix that was never reported alone may be from its estimate and still be it: tool definitions
 and prose differ by as much in characters for a token."""
@@ -28,8 +31,10 @@ class Sizes:
 
     def learn(self, model: str, ratio: float) -> None:
         """A provider has reported ``ratio`` times as many tokens of a prompt as were expected."""
-        step = 1 + _RECENT * (min(max(ratio, 0.5), 2.0) - 1)
-        self._scales[model] = self.scale(model) * step
+        step = 1 + _RECENT * (min(max(ratio, _LEAST), _MOST) - 1)
+        if len(self._scales) >= self._most:
+            self._scales.clear()
+        self._scales[model] = min(max(self.scale(model) * step, _LEAST), _MOST)
 
     def tell(self, prefix: bytes, tokens: int) -> None:
         """The provider has this prefix, and says how long it is."""

@@ -1,8 +1,8 @@
-"""Tool definitions in a steady order, letter for letter.
+"""Tool definitions in a steady order.
 
-Tools stand first in every prompt, so a client that lists them in another order, or writes their schemas' fields in
-another order, loses all that is cached behind them. To the model such lists say the same. So a set of tools that was
-sent before is sent as it was then.
+Tools stand first in every prompt, so a client that lists them in another order loses all that is cached behind them.
+To the model such lists say the same. So a set of tools that was sent before is sent in the order of then. Each
+definition stays as it came: the order of its fields is the order in which a model fills them.
 """
 
 from __future__ import annotations
@@ -19,29 +19,27 @@ __all__ = ["SteadyTools"]
 
 
 class SteadyTools:
-    """Remembers the wording of the sets of tools that were sent of late."""
+    """Remembers the order of the sets of tools that were sent of late."""
 
-    def __init__(self, most: int = 256) -> None:
+    def __init__(self, most: int = 1024) -> None:
         self._most = most
-        self._first: dict[tuple[str, bytes], tuple[bytes, list[Any]]] = {}
+        self._first: dict[tuple[str, bytes], tuple[bytes, ...]] = {}
 
     def steady(self, tenant: str, body: Mapping[str, Any]) -> list[Any] | None:
-        """The tools of a body as this tenant sent them first; None where they are just that, or new.
-
-        A list with a mark in it is left alone: the caller has decided where a prefix ends.
-        """
+        """The tools of a body in the order in which this tenant sent them first; None where that is theirs, or new."""
         tools = entries(body.get("tools"))
-        if not tools or any("cache_control" in tool for tool in tools if isinstance(tool, dict)):
+        if len(tools) < 2:
             return None
-        as_sent = _digest(msgspec.json.encode(tools))
-        same = tenant, _digest(b"\n".join(sorted(msgspec.json.encode(tool, order="deterministic") for tool in tools)))
-        first = self._first.pop(same, None)
-        if first is None:
-            first = as_sent, tools
-            while len(self._first) >= self._most:
-                del self._first[next(iter(self._first))]
+        order = tuple(_digest(msgspec.json.encode(tool)) for tool in tools)
+        same = tenant, _digest(b"".join(sorted(order)))
+        first = self._first.pop(same, order)
+        while len(self._first) >= self._most:
+            del self._first[next(iter(self._first))]
         self._first[same] = first
-        return None if first[0] == as_sent else first[1]
+        if first == order:
+            return None
+        by_digest = dict(zip(order, tools, strict=True))
+        return [by_digest[each] for each in first]
 
 
 def _digest(text: bytes) -> bytes:

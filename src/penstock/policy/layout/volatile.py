@@ -18,19 +18,25 @@ from penstock.values.shape import entries, mapping
 __all__ = ["Volatile", "moved", "volatile"]
 
 _KINDS = (
-    ("time", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\b[+-]\d\d:?\d\d)?"),
+    ("time", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|\b[+-]\d\d:?\d\d)?"),
     ("time", r"\b(?:[01]?\d|2[0-3]):[0-5]\d:[0-5]\d\b"),
     ("date", r"\b(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])\b"),
     (
         "date",
-        r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d\b",
+        r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d\b",
     ),
-    ("date", r"\b\d{1,2}\.? (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* (?:19|20)\d\d\b"),
+    ("date", r"\b\d{1,2}\.? (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6} (?:19|20)\d\d\b"),
     ("id", r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"),
     ("id", r"\b(?:request|session|trace|run|conversation|correlation)[ _-]?id\b\W{1,3}[\w-]{6,}"),
-    ("counter", r"\b(?:turn|step|iteration|attempt|request|message)\s*(?:number|no\.?|#|:)?\s*\d+\s*(?:of|/)\s*\d+\b"),
+    (
+        "counter",
+        r"\b(?:turn|step|iteration|attempt) {0,2}(?:number|no|#|:)?\.? {0,2}\d{1,9} {0,2}(?:of|/) {0,2}\d{1,9}\b",
+    ),
     ("epoch", r"\b1[5-9]\d{8}(?:\d{3})?\b"),
 )
+_LONGEST = 1000
+"""Characters of a line that are looked at, and lines of a text: what changes stands near the beginning of either."""
+
 _ANY = re.compile("|".join(f"({pattern})" for _, pattern in _KINDS), re.IGNORECASE)
 
 
@@ -53,8 +59,8 @@ def volatile(body: Mapping[str, Any]) -> list[Volatile]:
     """
     found: list[Volatile] = []
     for path, told in _texts(body):
-        for number, line in enumerate(told.splitlines()):
-            match = _ANY.search(line)
+        for number, line in enumerate(told[: _LONGEST * _LONGEST].splitlines()[:_LONGEST]):
+            match = _ANY.search(line[:_LONGEST])
             if match is not None:
                 kind = _KINDS[(match.lastindex or 1) - 1][0]
                 found.append(Volatile(path, number, kind, match[0]))

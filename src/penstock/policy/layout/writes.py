@@ -136,7 +136,7 @@ class Writes:
             why="the warm prefix is read" if warm else "no write is expected to pay",
         )
         choice = best(_vouched(prompt, promised or {}, rules), found.read_tokens, after=warm, room=room, rules=rules)
-        if choice is not None:
+        if choice is not None and self.guard.may_trust(choice.cost):
             return _paid(found, choice, why="the caller vouches for the reads")
         choice = best(points, found.read_tokens, after=warm, room=room, rules=rules)
         if choice is None:
@@ -206,6 +206,12 @@ class Writes:
                 node.watch = node.watch or self.odds.watch(now, ())
                 node.watch.staked = decision.forecast
         return (decision.ttl.write - 1) * decision.written_tokens
+
+    def release(self, sent: Sent) -> None:
+        """The call failed, and nothing is known of what it read or wrote: what the guard holds for it is free."""
+        self.guard.won += sent.held
+        if sent.probe:
+            self.guard.probes += sent.held
 
     def observe(self, sent: Sent, now: float, *, read: int, written: int) -> str:
         """The usage that the provider reported: ``hit``, ``cold``, ``missed`` (a warm prefix was not read) or ``more``.
