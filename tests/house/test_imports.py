@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rlm": {"clock", "engine", "parallel"},
     **dict.fromkeys(("config", "runtime"), BELOW_FACES),
     "testing": {"flow", "engine"} | LEDGER_DOWN | PORTS,
-    "bench": BELOW_FACES,
+    "bench": BELOW_FACES | {"evals"},
     "evals": {"policy"},
     "cli": BELOW_FACES | {"", "evals", "gateway"},
     "gateway": BELOW_FACES - {"client"},

@@ -49,12 +49,19 @@ def _prefix(quick: bool) -> list[Figure]:
     return prefix.run(quick=quick)
 
 
+def _writes(quick: bool) -> list[Figure]:
+    from penstock.bench import writes
+
+    return writes.run(quick=quick)
+
+
 BENCHMARKS: Mapping[str, Callable[[bool], list[Figure]]] = {
     "engine": _engine,
     "gateway": _gateway,
     "disconnects": _disconnects,
     "hostile": _hostile,
     "overload": _overload,
+    "writes": _writes,
     "prefix": _prefix,
 }
 

@@ -12,7 +12,7 @@ from penstock.evals.pricing import Pricing, Request
 from penstock.policy.layout.writes import Decision, Writes
 from penstock.values.caching import CacheRules
 
-__all__ = ["BASELINES", "Calibration", "Marks", "Outcome", "Report", "evaluate"]
+__all__ = ["BASELINES", "Calibration", "Marks", "Outcome", "Report", "evaluate", "relative_cost"]
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -86,6 +86,12 @@ def evaluate(
         lowest_account=lowest,
         marks=marks,
     )
+
+
+def relative_cost(trace: Sequence[Request], rules: CacheRules) -> float:
+    """What the policy pays for a trace in the order of time, over what it costs without caching."""
+    requests = sorted(trace, key=lambda request: request.at)
+    return _run(requests, rules, lambda done, total: None)[1].relative
 
 
 def _run(
