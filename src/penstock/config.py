@@ -239,6 +239,17 @@ def _check_fallbacks(providers: Mapping[str, ProviderSettings]) -> None:
             )
 
 
+def _check_prompt_caches(providers: Mapping[str, ProviderSettings]) -> None:
+    from penstock.providers.prompt_cache import TABLES
+
+    for name, described in providers.items():
+        if described.prompt_cache not in {"", "off", *TABLES}:
+            raise ConfigError(
+                f"providers.{name}.prompt_cache = {described.prompt_cache!r} is not known",
+                mend=f"known are {', '.join(TABLES)}, and off",
+            )
+
+
 def _check_hosts(settings: Settings) -> None:
     """Refuse to send a key that is set to a host which only an unnamed file vouches for."""
     from penstock.providers.address import is_private
@@ -271,6 +282,8 @@ def _read(path: Path) -> Settings:
         raise ConfigError(f"{path}: max_concurrency = {settings.max_concurrency}", mend="at least 1")
     settings.budget.limits()
     settings.gateway.checked()
+    settings.layout.checked()
+    _check_prompt_caches(settings.providers)
     return settings
 
 
@@ -292,11 +305,19 @@ def _settings(data: Mapping[str, Any]) -> Settings:
         raise ConfigError("providers is no table", mend="write [providers.NAME], one for each")
     return msgspec.structs.replace(
         _table(Settings, {key: value for key, value in data.items() if key not in _TABLES}),
-        providers={name: _table(ProviderSettings, each, f"providers.{name}") for name, each in listed.items()},
+        providers={name: _provider(name, each) for name, each in listed.items()},
         budget=_table(BudgetSettings, data.get("budget", {}), "budget"),
         gateway=_table(GatewaySettings, data.get("gateway", {}), "gateway"),
         layout=_table(LayoutSettings, data.get("layout", {}), "layout"),
     )
+
+
+def _provider(name: str, given: Any) -> ProviderSettings:
+    """What a file says of a provider; where it leaves a known one at its own address it need not say all."""
+    known = KNOWN.get(name)
+    if known is not None and is_object(given) and "base_url" not in given:
+        given = {"dialect": known.dialect, "base_url": known.base_url, "key_env": known.key_env, **given}
+    return _table(ProviderSettings, given, f"providers.{name}")
 
 
 def _table(kind: type[T], given: Any, name: str = "") -> T:

@@ -189,10 +189,13 @@ class Engine:
 
     async def _in_turn(self, state: Send, flight: Flight) -> Send:
         """The same when whoever writes the prefix that it would read has begun to be answered."""
-        edits = None if flight.laid is None else await flight.laid.turn(flight.deadline)
-        if edits is None:
+        if flight.laid is None:
             return state
-        return msgspec.structs.replace(state, call=state.call.without("layout").edited(*edits))
+        edits, waited = await flight.laid.turn(flight.deadline)
+        call = state.call if edits is None else state.call.without("layout").edited(*edits)
+        state = msgspec.structs.replace(state, call=call, waited=waited)
+        flight.note(state)
+        return state
 
     async def _send(self, state: Send, flight: Flight) -> tuple[Send, Answered | Failed]:
         """What was sent, and what became of it."""

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from penstock.clock import Clock
 from penstock.errors import Cancelled
 from penstock.flow import Done, Refused, State
+from penstock.laid import Laid
 from penstock.ledger import Alert
-from penstock.prefixes import Laid
 from penstock.values import Call, Delta, Usage
 
 __all__ = ["Flight", "Listener"]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,25 +14,26 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock
-from penstock.leaders import Lead, Leaders
+from penstock.laid import Laid
+from penstock.leaders import Leaders
 from penstock.meter import Rates
 from penstock.policy.layout.blocks import Block, blocks
-from penstock.policy.layout.guard import Guard
+from penstock.policy.layout.guard import ALLOWANCE, Guard
 from penstock.policy.layout.interplay import COLD, Warm
 from penstock.policy.layout.keys import Shards
-from penstock.policy.layout.marking import marked_by_caller, marks
+from penstock.policy.layout.marking import marked_by_caller
 from penstock.policy.layout.prices import priced
 from penstock.policy.layout.reconciled import Reconciled
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.policy.layout.sizes import Sizes
 from penstock.policy.layout.tools import SteadyTools
 from penstock.policy.layout.volatile import moved, volatile
-from penstock.policy.layout.writes import Decision, Memory, Sent, Writes
+from penstock.policy.layout.writes import Memory, Writes
 from penstock.providers.prompt_cache import rules_for
 from penstock.values import Call, Edit, Usage
 from penstock.values.caching import CacheRules
 
-__all__ = ["Laid", "Prefixes"]
+__all__ = ["Prefixes"]
 
 _GATHER_SECONDS = 0.01
 """How long a prompt of which nothing is cached waits for others like it: the calls of one fan-out come within that."""
@@ -43,10 +43,6 @@ _SHORTEST_TOKEN = 2
 
 _KEPT = 10_000
 """Prefixes that are kept for the next run."""
-
-_ALLOWANCE = 12_000.0
-"""Tokens of input, a few cents, that may be lost once to learn early whether writes are read. Without any a
-conversation has to be long before the first write is affordable; a probe of 48,000 tokens costs so much."""
 
 
 class Prefixes:
@@ -64,7 +60,7 @@ class Prefixes:
         self._clock = clock
         self.settings = settings or LayoutSettings()
         self._places = places or {}
-        self.writes = Writes(memory, guard=Guard(allowance=_ALLOWANCE))
+        self.writes = Writes(memory, guard=Guard(allowance=ALLOWANCE))
         self._leaders = Leaders(clock)
         self._shards = Shards()
         self._tools = SteadyTools()
@@ -195,18 +191,23 @@ class Prefixes:
 
     # On its way -----------------------------------------------------------------------------------------------------
 
-    async def turn(self, laid: Laid, deadline: float | None) -> Sequence[Edit] | None:
+    async def turn(self, laid: Laid, deadline: float | None) -> tuple[Sequence[Edit] | None, float]:
         """Wait for whoever is writing what this call would read, then go ahead with what it writes itself.
 
         The edits to send it with in the place of those that it was laid out with, None: those very ones. Others come
-        where the wait takes too long: it would pay for writing the same once more, and only reads then.
+        where the wait takes too long: it would pay for writing the same once more, and only reads then. And the seconds
+        that it waited.
         """
+        begun = self._clock.monotonic()
         instead: Sequence[Edit] | None = None
         readable: frozenset[bytes] = frozenset()
+        waited = 0.0
         if self.settings.wait_for_leader and laid.keys:
             followed = await self._leaders.follow(laid.keys, laid.kind, deadline)
             readable = followed.readable
+            waited = self._clock.monotonic() - begun if followed.waited else 0.0
             self.seen.followed += followed.waited
+            laid.hears(readable)
             if followed.late and self._cold(laid.keys):
                 instead = laid.reading()
         writes = [key for key in laid.keys if key not in readable]
@@ -216,7 +217,7 @@ class Prefixes:
             laid.sent = self.writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
         elif laid.found:
             self.writes.forest.send([laid.family + block.digest for block in laid.found], self._clock.now())
-        return instead
+        return instead, waited
 
     def goes_out(self, laid: Laid) -> None:
         """Its request goes out now: from here on counts how long an answer takes to begin."""
@@ -263,118 +264,6 @@ class Prefixes:
         verdict = self.writes.observe(sent, self._clock.now(), read=read, written=round(written / ratio))
         self.seen.count(usage, expected=expected, verdict=verdict, first_token=laid.first_token)
         laid.verdict = verdict if verdict != "missed" else f"missed: {expected:,} tokens were expected to be read"
-
-
-class Laid:
-    """One call whose prompt was laid out. What it does not cache, or what it may not, passes through as it is."""
-
-    def __init__(
-        self,
-        prefixes: Prefixes,
-        plain: Call,
-        rules: CacheRules | None = None,
-        found: Sequence[Block] = (),
-        family: bytes = b"",
-    ) -> None:
-        self.call = plain
-        """The call to send."""
-        self.found = found
-        self.family = family
-        self.prefixes: Sequence[bytes] = ()
-        """What can be read of it once it has begun to be answered, where that is not ours to say."""
-        self.keys: list[bytes] = []
-        """The prefixes that it writes if nobody else does, the longest first."""
-        self.decision: Decision | None = None
-        self.lead: Lead | None = None
-        self.sent: Sent | None = None
-        self.notes: Mapping[str, Any] = {}
-        """What there is to tell of its prompt; empty where nothing was looked at."""
-        self.verdict = ""
-        """What the provider's report says of what was expected."""
-        self.first_token: float | None = None
-        """Seconds until its answer began, if that is seen."""
-        self._plain = plain
-        self._prefixes = prefixes
-        self._rules = rules
-        self._held = contextlib.ExitStack()
-
-    @property
-    def ruled(self) -> tuple[CacheRules, Sequence[Block]]:
-        """The rules of its provider, and its blocks."""
-        assert self._rules is not None
-        return self._rules, self.found
-
-    def comes(self, leaders: Leaders, prefixes: Sequence[bytes]) -> None:
-        """Be counted among those that are here."""
-        self._held.enter_context(leaders.here(prefixes))
-
-    def unasked(self, prefixes: Sequence[bytes], cold: Sequence[bytes], edits: Sequence[Edit] = ()) -> None:
-        """What is cached is not ours to say: the provider does that by itself, or the caller has said it."""
-        self.call = self._plain.edited(*edits)
-        self.prefixes, self.keys = prefixes, list(reversed(cold))
-
-    def decided(self, decision: Decision, *, siblings: bool) -> None:
-        """The policy has."""
-        found = self.found
-        self.decision = decision
-        at = [found[mark - 1] for mark in decision.marks]
-        why = {
-            "why": decision.why,
-            "marks": list(decision.marks),
-            "ttl": decision.ttl.name if decision.ttl else None,
-            "expected_read": decision.read_tokens,
-            "to_write": decision.written_tokens,
-            "siblings": siblings,
-        }
-        self.call = self._plain.edited(*marks(self._plain.body, at, decision.ttl, evidence=why))
-        new = [mark for mark in decision.marks if mark > decision.reads]
-        self.keys = [self.family + found[mark - 1].digest for mark in reversed(new)]
-
-    def goes(self, lead: Lead) -> None:
-        """It goes out: from here on it reads nothing that another one may write for it."""
-        self.lead = lead
-        self._held.close()
-
-    @property
-    def kind(self) -> str:
-        """What calls take about as long as this one to begin to be answered: of its model, with as long a prompt."""
-        return (
-            f"{self.call.provider} {self.call.model} {(sum(block.tokens for block in self.found) >> 10).bit_length()}"
-        )
-
-    def reading(self) -> Sequence[Edit]:
-        """The edits with which it reads what is warm and writes nothing, where a write was decided on."""
-        self.keys = []
-        before = self.decision
-        if before is None or not before.written_tokens:
-            return [edit for edit in self.call.edits if edit.mechanism == "layout"]
-        rules, found = self.ruled
-        at = (before.reads,) if before.reads else ()
-        self.decision = msgspec.structs.replace(
-            before, marks=at, ttl=rules.ttl if at else None, written_tokens=0, probe=False, why="the leader is late"
-        )
-        own = [edit for edit in self._plain.edits if edit.mechanism == "layout"]
-        why = {"why": self.decision.why, "expected_read": before.read_tokens}
-        return [*own, *marks(self._plain.body, [found[mark - 1] for mark in at], self.decision.ttl, evidence=why)]
-
-    async def turn(self, deadline: float | None) -> Sequence[Edit] | None:
-        """Wait until it may go out (see `Prefixes.turn`)."""
-        return await self._prefixes.turn(self, deadline)
-
-    def goes_out(self) -> None:
-        """Its request goes out."""
-        self._prefixes.goes_out(self)
-
-    def begun(self, usage: Usage | None) -> None:
-        """The answer has begun."""
-        self._prefixes.begun(self, usage)
-
-    def ended(self, usage: Usage | None) -> None:
-        """It is over; ``usage`` as reported, None if the call failed or nothing was reported."""
-        self._prefixes.told(self, usage)
-        if self.lead is not None:
-            self.lead.over()
-        self._held.close()
 
 
 def _sized(call: Call) -> str:

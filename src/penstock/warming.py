@@ -12,8 +12,8 @@ import msgspec
 
 from penstock.clock import Clock
 from penstock.flow import Settle
+from penstock.laid import Laid
 from penstock.policy.layout.writes import Writes
-from penstock.prefixes import Laid
 from penstock.ticket import Outcome
 from penstock.values import Call
 from penstock.values.caching import CacheRules

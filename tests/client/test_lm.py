@@ -198,3 +198,14 @@ def test_the_public_names_are_lazy_and_complete() -> None:
         assert getattr(penstock, name)
     with pytest.raises(AttributeError, match="no attribute 'close'"):
         penstock.close  # noqa: B018
+
+
+@pytest.mark.parametrize("budget", [0.0001, 0, "0.0001"])
+def test_a_budget_that_is_a_number_binds_as_one_that_is_written(budget: float | str) -> None:
+    async def main() -> None:
+        async with Upstream(Plan("Because.", usage=USAGE)) as up, opened(up, budget=budget) as lm:
+            with pytest.raises(penstock.BudgetExceeded):
+                await lm("Why?", max_tokens=2000)
+            assert not up.exchanges
+
+    asyncio.run(main())

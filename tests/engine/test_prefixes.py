@@ -308,7 +308,7 @@ def test_what_is_known_of_prefixes_outlives_a_run(tmp_path: Path) -> None:
     async def main() -> None:
         first = await build(Settings(), at=tmp_path)
         laid = await first.engine.prefixes.lay(turn(3), None)
-        assert await laid.turn(None) is None
+        assert await laid.turn(None) == (None, 0.0)
         laid.ended(Usage(input=4000))
         assert laid.notes["known"] == 0
         await first.close()

@@ -67,3 +67,19 @@ def test_what_cannot_be_used(
     assert main(["eval", "prefix", *words]) == 2
     assert told in capsys.readouterr().err
     assert not (trace.parent / "x").exists()
+
+
+def test_the_trace_is_not_written_over(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = trace.read_bytes()
+    assert main(["eval", "prefix", "--trace", str(trace), "--out", str(trace)]) == 2
+    assert "another file" in capsys.readouterr().err
+    assert trace.read_bytes() == before
+
+
+def test_with_an_allowance_it_begins_sooner(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    costs = []
+    for allowance in ("0", "12000"):
+        words = ["eval", "prefix", "--trace", str(trace), "--out", str(tmp_path / "out"), "--allowance", allowance]
+        assert main([*words, "--json"]) == 0
+        costs.append(json.loads(capsys.readouterr().out)["relative_cost"])
+    assert costs[1] < costs[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,14 @@ def test_all_forms_that_are_named_are_understood() -> None:
 def test_an_error_without_a_mend_is_its_message() -> None:
     assert str(PenstockError("it broke")) == "it broke"
     assert str(PenstockError("it broke", mend="mend it")) == "it broke (mend it)"
+
+
+@pytest.mark.parametrize(("given", "nano"), [(2, 2_000_000_000), (0.05, 50_000_000), (1e-05, 10_000), (0, 0)])
+def test_a_number_counts_dollars(given: float, nano: int) -> None:
+    assert parse_money(given) == nano
+
+
+@pytest.mark.parametrize("given", [-1, float("nan"), float("inf"), [], None, 1e30])
+def test_what_is_no_amount_is_refused(given: Any) -> None:
+    with pytest.raises(BadInput):
+        parse_money(given)

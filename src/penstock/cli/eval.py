@@ -17,6 +17,7 @@ from penstock.client.reading import Progress
 from penstock.errors import BadInput
 from penstock.evals.prefix import Report, evaluate
 from penstock.evals.pricing import read_trace
+from penstock.policy.layout.guard import ALLOWANCE
 from penstock.providers.prompt_cache import rules_for
 from penstock.values.caching import CacheRules
 
@@ -54,6 +55,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     prefix.add_argument("--provider", default="anthropic", help="whose rules and prices (default: anthropic)")
     prefix.add_argument("--model", help="a model of the provider (default: one with a minimum of 1,024 tokens)")
+    prefix.add_argument(
+        "--allowance",
+        type=float,
+        default=0.0,
+        metavar="TOKENS",
+        help=f"what may be lost once to learn early (default: 0; a gateway that runs takes {ALLOWANCE:,.0f})",
+    )
     prefix.add_argument("--out", type=Path, required=True, help="one row a request: marks and time to live")
     shared(prefix)
 
@@ -61,9 +69,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluate, write the rows, and print what came of it."""
     rules = _rules(options.provider, options.model)
+    if options.out.exists() and options.trace.exists() and options.out.samefile(options.trace):
+        raise BadInput("--out is the trace itself", mend="write the marks to another file")
     trace = read_trace(options.trace)
     with progressing(quiet=options.json) as show:
-        report = evaluate(trace, rules, progress=lambda done, total: show(Progress("marking", done, total)))
+        report = evaluate(
+            trace,
+            rules,
+            allowance=options.allowance,
+            progress=lambda done, total: show(Progress("marking", done, total)),
+        )
     _write(options.out, report)
     if options.json:
         print_json(_as_json(report, rules, options.out))
@@ -114,10 +129,11 @@ def _as_text(report: Report, rules: CacheRules) -> str:
         f" {outcome.calls_read:>7.1%}  {TOLD[outcome.name]}"
         for outcome in report.outcomes
     ]
-    if report.to_oracle is not None:
+    if report.to_oracle is not None and 0 <= report.to_oracle <= 1:
         lines += ["", f"the policy goes {report.to_oracle:.0%} of the way from marking what was seen to the oracle"]
     lines += [f"at worst {-report.lowest_account:.1%} of all input stood ahead in writes that were not read yet"]
     if report.calibration:
-        lines += ["", f"{'prefixes':>10} {'foretold':>9} {'came':>6}"]
+        lines += ["", "how often a marked prefix was read again in time, by what the policy foretold:"]
+        lines += [f"{'prefixes':>10} {'foretold':>9} {'came':>6}"]
         lines += [f"{band.prefixes:>10,} {band.foretold:>9.1%} {band.came:>6.1%}" for band in report.calibration]
     return "\n".join(lines) + "\n"

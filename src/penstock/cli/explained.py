@@ -114,7 +114,9 @@ def _admit(step: Step, following: Step) -> str:
 
 
 def _send(step: Step, following: Step) -> str:
-    return "; ".join([f"asked {step['provider']} for {step['model']}", *map(_edit, step["edits"])])
+    waited = step.get("waited_seconds")
+    first = f"waited {waited:.1f} s for the first call with the same prefix; " if waited else ""
+    return first + "; ".join([f"asked {step['provider']} for {step['model']}", *map(_edit, step["edits"])])
 
 
 def _edit(edit: Step) -> str:

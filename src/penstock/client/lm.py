@@ -30,7 +30,7 @@ async def open(
     base_url: str | None = None,
     api_key: str | None = None,
     model: str | None = None,
-    budget: str | Limits | None = None,
+    budget: str | float | Limits | None = None,
     scope: str | None = None,
     max_concurrency: int | None = None,
     fit: bool = True,
@@ -62,8 +62,10 @@ async def open(
         if max_concurrency < 1:
             raise BadInput(f"max_concurrency = {max_concurrency}", mend="at least 1")
         settings = msgspec.structs.replace(settings, max_concurrency=max_concurrency)
-    limits = budget if isinstance(budget, Limits) else settings.budget.limits()
-    if isinstance(budget, str):
+    limits = settings.budget.limits()
+    if isinstance(budget, Limits):
+        limits = budget
+    elif budget is not None:
         limits = msgspec.structs.replace(limits, nano=int(parse_money(budget)))
     keys = {settings.default(): api_key} if api_key else {}
     runtime = await build(settings, at=home, shared=scope is not None, keys=keys, fit=fit)

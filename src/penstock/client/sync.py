@@ -69,7 +69,7 @@ def open_sync(
     base_url: str | None = None,
     api_key: str | None = None,
     model: str | None = None,
-    budget: str | Limits | None = None,
+    budget: str | float | Limits | None = None,
     scope: str | None = None,
     max_concurrency: int | None = None,
     fit: bool = True,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from penstock.evals.pricing import Pricing, Request
+from penstock.policy.layout.guard import Guard
 from penstock.policy.layout.writes import Decision, Writes
 from penstock.values.caching import CacheRules
 
@@ -61,12 +62,19 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def evaluate(
-    trace: Sequence[Request], rules: CacheRules, *, progress: Callable[[int, int], None] = lambda done, total: None
+    trace: Sequence[Request],
+    rules: CacheRules,
+    *,
+    allowance: float = 0.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Send a trace through the policy, which sees each request and what came before it, and through the baselines."""
+    """Send a trace through the policy, which sees each request and what came before it, and through the baselines.
+
+    ``allowance``: tokens that the policy may lose once to learn early (see `Guard`).
+    """
     order = sorted(range(len(trace)), key=lambda row: trace[row].at)
     requests = [trace[row] for row in order]
-    decisions, pricing, lowest = _run(requests, rules, progress)
+    decisions, pricing, lowest = _run(requests, rules, progress, allowance)
     outcomes = [
         *(_outcome(name, _priced(requests, rules, ways(requests, rules))) for name, ways in BASELINES.items()),
         _outcome("policy", pricing),
@@ -95,10 +103,10 @@ def relative_cost(trace: Sequence[Request], rules: CacheRules) -> float:
 
 
 def _run(
-    requests: Sequence[Request], rules: CacheRules, progress: Callable[[int, int], None]
+    requests: Sequence[Request], rules: CacheRules, progress: Callable[[int, int], None], allowance: float = 0.0
 ) -> tuple[list[Decision], Pricing, float]:
     """Decisions on each request, the bills, and the lowest point of the account over all tokens."""
-    policy, pricing = Writes(), Pricing(rules)
+    policy, pricing = Writes(guard=Guard(allowance=allowance)), Pricing(rules)
     decisions: list[Decision] = []
     lowest = 0.0
     for done, request in enumerate(requests):

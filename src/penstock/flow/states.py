@@ -178,6 +178,8 @@ class Send(msgspec.Struct, frozen=True):
     at: float
     unfitted: Call | None = None
     """The call before its answer was fitted to the budget: another provider has other prices."""
+    waited: float = 0.0
+    """Seconds that it waited for another call with the same prefix to begin to be answered."""
 
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
@@ -217,7 +219,8 @@ class Send(msgspec.Struct, frozen=True):
 
     def explain(self) -> dict[str, Any]:
         edits = [{"mechanism": e.mechanism, "path": list(e.path), "op": e.op, **e.evidence} for e in self.call.edits]
-        return {"provider": self.call.provider, "model": self.call.model, "edits": edits}
+        waited = {"waited_seconds": round(self.waited, 3)} if self.waited else {}
+        return {"provider": self.call.provider, "model": self.call.model, "edits": edits, **waited}
 
 
 class Settle(msgspec.Struct, frozen=True):

@@ -37,14 +37,19 @@ class Money(int):
     __repr__ = __str__
 
 
-def parse_money(text: str) -> Money:
-    """The amount that a person wrote: ``"$2.00"``, ``"2"``, ``"5c"``, ``"0.25 USD"``.
+def parse_money(text: str | float) -> Money:
+    """The amount that a person wrote: ``"$2.00"``, ``"2"``, ``"5c"``, ``"0.25 USD"``; a number counts dollars.
 
     Raises `BadInput` for anything else, a negative amount among it, or one with more than 15 digits before its point.
 
-    >>> int(parse_money("5c"))
-    50000000
+    >>> int(parse_money("5c")), int(parse_money(0.05))
+    (50000000, 50000000)
     """
+    if not isinstance(text, str):
+        try:
+            text = format(Decimal(str(text)), "f")
+        except ArithmeticError:
+            raise BadInput(f"{text!r} is not an amount of money", mend=_MEND) from None
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
         told = f"{text!r} is not an amount of money" if text.strip() else "the amount of money is empty"

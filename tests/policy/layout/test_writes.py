@@ -109,7 +109,7 @@ def test_what_the_caller_vouches_for_is_written_at_once() -> None:
     account = Account()
     leader = account.call(prompt("shared", 8), 1.0, promised={8: 1.0, 99: 1.0})
     assert leader.marks == (8,)
-    assert leader.why == "the caller vouches for the reads"
+    assert leader.why == "other calls wait to read it"
     followers = [
         account.call((*prompt("shared", 8), *prompt(f"question {each}", 1)), 2.0, promised={}) for each in range(9)
     ]

@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.policy.layout.odds import Record
 
-__all__ = ["Guard"]
+__all__ = ["ALLOWANCE", "Guard"]
 
 PROBED = 0.00045
 """The share of all input that probes may lose. What does not come back costs no more than this, whatever happens."""
@@ -21,7 +21,11 @@ AT_RISK_A_READ = 0.04
 """What each read of a paid write adds to that share."""
 
 VOUCHED = 25_000.0
-"""Tokens of input by which caching may be behind, beyond that, when a caller vouches for reads."""
+"""Tokens of input by which caching may be behind, beyond that, where other calls wait to read what is written."""
+
+ALLOWANCE = 12_000.0
+"""Tokens of input, a few cents, that a running engine may lose once to learn early whether writes are read. Without
+any a conversation has to be long before the first write is affordable; a probe of 48,000 tokens costs so much."""
 
 
 class Guard(msgspec.Struct):

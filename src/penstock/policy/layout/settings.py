@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock.errors import ConfigError
+
 __all__ = ["LayoutSettings"]
 
 
@@ -19,3 +21,9 @@ class LayoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a prefix that is about to expire is read for its own sake, where that is expected to pay."""
     wait_for_leader: bool = True
     """Whether calls that share a prefix that is not cached wait until the first of them can be read."""
+
+    def checked(self) -> LayoutSettings:
+        """The same. Raises `ConfigError` for a share that is none."""
+        if not 0 <= self.share <= 1:
+            raise ConfigError(f"layout.share = {self.share:g}", mend="a number from 0 to 1")
+        return self

@@ -137,7 +137,7 @@ class Writes:
         )
         choice = best(_vouched(prompt, promised or {}, rules), found.read_tokens, after=warm, room=room, rules=rules)
         if choice is not None and self.guard.may_trust(choice.cost):
-            return _paid(found, choice, why="the caller vouches for the reads")
+            return _paid(found, choice, why="other calls wait to read it")
         choice = best(points, found.read_tokens, after=warm, room=room, rules=rules)
         if choice is None:
             return found
