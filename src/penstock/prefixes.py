@@ -133,12 +133,14 @@ class Prefixes:
     async def _marked(self, laid: Laid, long: Sequence[bytes]) -> None:
         rules, found = laid.ruled
         now = self._clock.now()
-        decision = self.writes.decide(found, now, rules, family=laid.family)
+        # Agents go on where they were far more often than people do.
+        shape = "tools" if laid.call.body.get("tools") else ""
+        decision = self.writes.decide(found, now, rules, family=laid.family, shape=shape)
         if not decision.reads and self.settings.wait_for_leader:
             await self._clock.sleep(_GATHER_SECONDS)
         promised = self._promised(laid, long)
         if promised:
-            decision = self.writes.decide(found, now, rules, family=laid.family, promised=promised)
+            decision = self.writes.decide(found, now, rules, family=laid.family, shape=shape, promised=promised)
         laid.decided(decision, siblings=bool(promised))
 
     def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:

@@ -51,7 +51,8 @@ class Cycle(RequestResponseCycle):
         """See the ASGI specification. The head waits for the first part of the body, to go out with it."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if self.disconnected or self.response_complete or self.transport.is_closing():
+        self.disconnected = self.disconnected or (self.transport.is_closing() and not self.response_complete)
+        if self.disconnected or self.response_complete:
             return
         if not self.response_started:
             self._head = self._begun(message["status"], message["headers"])

@@ -82,17 +82,17 @@ def test_conversations_are_probed_then_written_then_read() -> None:
     assert account.policy.guard.won == pytest.approx(sum(bill.total - bill.cost for bill in account.pricing.bills))
 
 
-def test_at_most_the_marks_that_are_left_are_set() -> None:
+def test_no_more_marks_are_set_than_the_provider_takes() -> None:
     account = Account()
     account.talk(60)
-    blocks = grown(60, 1)
-    account.call(blocks, 12_001.0)
-    assert account.policy.decide(blocks, 12_002.0, RULES, room=0).marks == ()
-    assert account.policy.decide(blocks, 12_002.0, RULES, room=0).why == "no mark can be set"
-    only = account.policy.decide(grown(60, 2), 12_002.0, RULES, room=1)
-    assert only.marks == (only.reads,)
-    for room in (2, 3, 4, 9):
-        assert len(account.policy.decide(grown(60, 2), 12_002.0, RULES, room=room).marks) <= min(room, 4)
+    account.call(grown(60, 1), 12_001.0)
+    for most in (1, 2, 3, 4):
+        rules = msgspec.structs.replace(RULES, most_marks=most)
+        found = account.policy.decide(grown(60, 2), 12_002.0, rules)
+        assert len(found.marks) <= most
+        assert found.reads in {0, *found.marks}
+    (only,) = account.policy.decide(grown(60, 2), 12_002.0, msgspec.structs.replace(RULES, most_marks=1)).marks
+    assert only == found.reads
 
 
 def test_what_cannot_be_marked_is_not() -> None:

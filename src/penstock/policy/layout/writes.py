@@ -109,21 +109,20 @@ class Writes:
         *,
         family: bytes = b"",
         shape: str = "",
-        room: int | None = None,
         promised: Mapping[int, float] | None = None,
     ) -> Decision:
         """Where to mark the prompt ``blocks``, by what was sent before it.
 
         ``family`` tells provider, model and tenant: prefixes are shared within one. ``shape`` names a kind of traffic
-        with odds of its own. ``room``: marks that are left, where the caller has set some. ``promised``: odds that the
-        caller vouches for, by blocks from the start (a fan-out whose other calls wait: 1.0); on them no guard looks.
+        with odds of its own. ``promised``: the odds that others read it, by blocks from the start, where that is known
+        (a fan-out whose other calls wait: 1.0).
         """
         self.odds.advance(now)
         prompt = Prompt(blocks, rules)
         path = self.forest.known([family + block.digest for block in blocks])
         warm = next((at for at in range(len(path), 0, -1) if path[at - 1].warm(now)), 0)
-        room = (rules.most_marks if room is None else min(room, rules.most_marks)) - (warm > 0)
-        if room < 0 or not prompt.end:
+        room = rules.most_marks - (warm > 0)
+        if not prompt.end:
             return Decision(total=prompt.upto(len(blocks)), why="no mark can be set")
         points = tuple(self._weighed(point, rules) for point in prompt.points(path, shape, family))
         found = Decision(
