@@ -143,5 +143,5 @@ class Laid:
         """It is over; ``usage`` as reported, None if the call failed or nothing was reported."""
         self._prefixes.told(self, usage)
         if self.lead is not None:
-            self.lead.over()
+            self.lead.over(answered=usage is not None)
         self._held.close()

@@ -149,8 +149,9 @@ class Lead:
         self.readable = True
         self._end(now - self.since)
 
-    def over(self) -> None:
-        """It has ended, one way or another."""
+    def over(self, *, answered: bool) -> None:
+        """It has ended; if it was ``answered``, what it wrote can be read."""
+        self.readable = self.readable or answered
         self._end(None)
 
     def _end(self, gap: float | None) -> None:

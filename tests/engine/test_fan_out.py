@@ -32,12 +32,13 @@ def asked(at: Rig, call: Call) -> asyncio.Task[Outcome]:
     return asyncio.create_task(at.engine.run(call))
 
 
+@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("number", [2, 3, 10, 40])
-def test_all_others_start_when_the_first_has_begun_to_be_answered(number: int) -> None:
+def test_all_others_start_when_the_first_has_begun_to_be_answered(number: int, stream: bool) -> None:
     async def main() -> None:
         clock = FakeClock()
         async with rig(clock) as at:
-            tasks = [asked(at, question(f"Number {n}?", stream=True)) for n in range(number)]
+            tasks = [asked(at, question(f"Number {n}?", stream=stream)) for n in range(number)]
             await clock.advance(0.5)
             assert len(at.provider.seen) == 1
             await clock.advance(0.6)

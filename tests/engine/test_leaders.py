@@ -44,13 +44,13 @@ def test_a_leader_that_fails_is_followed_by_the_next_one() -> None:
             await clock.sleep(1.0)
             if name == "second":
                 lead.begun(clock.monotonic())
-            lead.over()
+            lead.over(answered=False)
 
         first = leaders.lead([LONG], "m")
         tasks = [asyncio.create_task(call(name)) for name in ("second", "third")]
         await clock.settle()
         assert not order
-        first.over()
+        first.over(answered=False)
         await clock.settle()
         assert order == ["second"]
         await clock.advance(1.0)
@@ -123,9 +123,9 @@ def test_a_lead_ends_once(begins: bool) -> None:
     lead = leaders.lead([LONG], "m")
     if begins:
         lead.begun(1.0)
-    lead.over()
+    lead.over(answered=False)
     again = leaders.lead([LONG], "m")
-    lead.over()
+    lead.over(answered=False)
     assert again.writes == [LONG]
     assert not again.news.is_set()
 
@@ -146,7 +146,7 @@ def test_nobody_is_forgotten(calls: list[tuple[float, set[str], bool]]) -> None:
                 await clock.sleep(1.0)
                 if begins:
                     lead.begun(clock.monotonic())
-                lead.over()
+                lead.over(answered=False)
 
         tasks = [asyncio.create_task(call(*each)) for each in calls]
         for _ in range(30):

@@ -238,3 +238,19 @@ def test_what_is_not_known_is_not_kept_warm() -> None:
     assert writes.keeping(b"nobody", 5000, 10.0, RULES) == 0.0
     writes.kept(b"nobody", 10.0, lost=500.0, there=False)
     assert writes.guard.won == -500.0
+
+
+def test_what_is_held_for_a_call_that_failed_is_free_again() -> None:
+    writes = Writes(guard=Guard(allowance=5000.0))
+    blocks = grown(8, 1)
+    for turn in range(1, 12):
+        blocks, now = grown(8, turn), 20.0 * turn
+        decision = writes.decide(blocks, now, RULES)
+        before = (writes.guard.won, writes.guard.probes)
+        sent = writes.send(blocks, decision, now, RULES)
+        writes.release(sent)
+        assert (writes.guard.won, writes.guard.probes) == before
+        if sent.probe:
+            assert sent.held > 0
+            return
+    raise AssertionError("no probe was made")
