@@ -162,7 +162,7 @@ class Engine:
             return Refused(state.call, Cancelled("called off before it was sent"))
         finally:
             if flight.laid is not None:
-                flight.laid.ended(None)
+                flight.laid.ended()
 
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         match state:
@@ -229,7 +229,8 @@ class Engine:
         if state.hold or state.used != NOTHING:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
         if flight.laid is not None:
-            flight.laid.ended(None if state.receipt.estimated else state.usage)
+            usage = None if state.receipt.estimated else state.usage
+            flight.laid.ended(usage, answered=isinstance(state.outcome, Reply))
             flight.note(msgspec.structs.replace(state, cache=flight.laid.verdict))
             if self._warming is not None:
                 self._warming.see_to(flight.laid)

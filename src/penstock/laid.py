@@ -139,9 +139,9 @@ class Laid:
         """The answer has begun."""
         self._prefixes.begun(self, usage)
 
-    def ended(self, usage: Usage | None) -> None:
+    def ended(self, usage: Usage | None = None, *, answered: bool = False) -> None:
         """It is over; ``usage`` as reported, None if the call failed or nothing was reported."""
         self._prefixes.told(self, usage)
         if self.lead is not None:
-            self.lead.over(answered=usage is not None)
+            self.lead.over(answered=answered)
         self._held.close()

@@ -99,7 +99,7 @@ class Prefixes:
         try:
             await self._laid(laid, rules, by_caller=by_caller)
         except BaseException:  # it is called off while it waits for siblings: they must not wait for it
-            laid.ended(None)
+            laid.ended()
             raise
         return laid
 

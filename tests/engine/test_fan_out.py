@@ -193,3 +193,20 @@ def test_who_stands_in_for_a_provider_gets_the_request_as_it_came() -> None:
             assert all(not outcome.state.receipt.saved.get("layout") for outcome in outcomes)
 
     asyncio.run(main())
+
+
+def test_a_provider_that_reports_no_usage_is_followed_as_well() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        provider = ScriptedProvider(
+            Plan("It does.", usage=None, latency=1.0), name="p", dialect="anthropic", clock=clock
+        )
+        async with Rig(provider, clock=clock) as at:
+            tasks = [asked(at, question(f"Number {n}?", stream=False)) for n in range(10)]
+            await clock.advance(0.5)
+            assert len(provider.seen) == 1
+            await clock.advance(0.6)
+            assert len(provider.seen) == 10
+            await finished(clock, tasks)
+
+    asyncio.run(main())
