@@ -16,7 +16,8 @@ import msgspec
 
 from penstock.bench.figure import Figure, measured
 from penstock.evals.prefix import evaluate, relative_cost
-from penstock.evals.pricing import BLOCK, Block, Request, read_trace
+from penstock.evals.pricing import BLOCK, Block, Pricing, Request, read_trace
+from penstock.policy.layout.writes import Writes
 from penstock.providers.prompt_cache import rules_for
 from penstock.values.caching import CacheRules
 
@@ -65,16 +66,46 @@ def _turned(name: str, trace: Sequence[Request], rules: CacheRules, *, seeds: ra
     ways: dict[str, tuple[Callable[[int], Sequence[Request]], float | None]] = {
         "shuffled": (lambda seed: _shuffled(trace, seed), 100.0),
         "without reuse": (lambda seed: _stopping(trace, 0.0), 100.0),
-        "reuse stops after 2 min": (lambda seed: _stopping(trace, 120.0), None),
-        "reuse stops after 5 min": (lambda seed: _stopping(trace, 300.0), None),
+        "reuse stops after 2 min": (lambda seed: _stopping(trace, 120.0), 100.0),
+        "reuse stops after 5 min": (lambda seed: _stopping(trace, 300.0), 100.0),
         "each prompt sent twice, 10 s apart": (lambda seed: _twice(trace), 100.0),
         "15% of the conversations left out": (lambda seed: _without_some(trace, seed), None),
+        "the first half alone": (lambda seed: _half(trace, first=True), 100.0),
+        "the second half alone": (lambda seed: _half(trace, first=False), 100.0),
     }
     found: list[Figure] = []
     for what, (way, goal) in ways.items():
         costs = [100 * relative_cost(way(seed), rules) for seed in seeds]
         found.append(measured(f"  {name}, {what}", costs, unit="%", goal=goal))
+    for what, all_of_it in (
+        ("all reuse stops with the first write", True),
+        ("a prefix stops once it is written", False),
+    ):
+        cost = 100 * _against(trace, rules, all_of_it=all_of_it)
+        found.append(measured(f"  {name}, {what}", [cost], unit="%", goal=100.0))
     return found
+
+
+def _half(trace: Sequence[Request], *, first: bool) -> list[Request]:
+    rows = sorted(trace, key=lambda row: row.at)
+    middle = len(rows) // 2
+    return rows[:middle] if first else rows[middle:]
+
+
+def _against(trace: Sequence[Request], rules: CacheRules, *, all_of_it: bool) -> float:
+    """The cost where whoever asks sees what was written, and never asks for it again: or for nothing again."""
+    policy, pricing = Writes(), Pricing(rules)
+    written: set[bytes] = set()
+    for number, row in enumerate(sorted(trace, key=lambda row: row.at)):
+        spoilt = bool(written) if all_of_it else any(block.digest in written for block in row.blocks)
+        asked = _alone(row, number) if spoilt else row
+        decision = policy.decide(asked.blocks, asked.at, rules)
+        sent = policy.send(asked.blocks, decision, asked.at, rules)
+        bill = pricing.send(asked, decision.marks, decision.ttl)
+        policy.observe(sent, asked.at, read=bill.read, written=bill.written)
+        if bill.written:
+            written.update(block.digest for block in asked.blocks[: decision.marks[-1]])
+    return pricing.relative
 
 
 def _shuffled(trace: Sequence[Request], seed: int) -> list[Request]:
