@@ -31,11 +31,13 @@ class Laid:
         rules: CacheRules | None = None,
         found: Sequence[Block] = (),
         family: bytes = b"",
+        bill: bytes = b"",
     ) -> None:
         self.call = plain
         """The call to send."""
         self.found = found
         self.family = family
+        self.bill = bill
         self.prefixes: Sequence[bytes] = ()
         """What can be read of it once it has begun to be answered, where that is not ours to say."""
         self.keys: list[bytes] = []

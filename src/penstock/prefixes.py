@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -18,18 +18,21 @@ from penstock.laid import Laid
 from penstock.leaders import Leaders
 from penstock.meter import Rates
 from penstock.policy.layout.blocks import Block, blocks
-from penstock.policy.layout.guard import ALLOWANCE, Guard
+from penstock.policy.layout.guard import ALLOWANCE
 from penstock.policy.layout.interplay import COLD, Warm
 from penstock.policy.layout.keys import Shards
 from penstock.policy.layout.marking import marked_by_caller
+from penstock.policy.layout.notebook import Notebook
 from penstock.policy.layout.prices import priced
 from penstock.policy.layout.reconciled import Reconciled
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.policy.layout.sizes import Sizes
 from penstock.policy.layout.tools import SteadyTools
 from penstock.policy.layout.volatile import moved, volatile
-from penstock.policy.layout.writes import Memory, Writes
+from penstock.policy.layout.writes import Writes
 from penstock.providers.prompt_cache import rules_for
+from penstock.stores.later import Later
+from penstock.stores.prefixes import Registry
 from penstock.values import Call, Edit, Usage
 from penstock.values.caching import CacheRules
 
@@ -41,8 +44,8 @@ _GATHER_SECONDS = 0.01
 _SHORTEST_TOKEN = 2
 """Bytes: a body with fewer than this for each token of the minimum cannot reach it."""
 
-_KEPT = 10_000
-"""Prefixes that are kept for the next run."""
+_NEWS_SECONDS = 1.0
+"""How often the registry is told what is new, while there is something."""
 
 
 class Prefixes:
@@ -54,23 +57,33 @@ class Prefixes:
         *,
         settings: LayoutSettings | None = None,
         places: Mapping[str, str] | None = None,
-        memory: Memory | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.seen = Reconciled()
         self._clock = clock
         self.settings = settings or LayoutSettings()
         self._places = places or {}
-        self.writes = Writes(memory, guard=Guard(allowance=ALLOWANCE))
+        self.writes = Writes(allowance=ALLOWANCE)
+        self._registry = registry
+        self._notebook = Notebook(self.writes)
+        self._later = Later(self.exchange, _NEWS_SECONDS)
         self._leaders = Leaders(clock)
         self._shards = Shards()
         self._tools = SteadyTools()
         self._sizes = Sizes()
 
-    def memory(self) -> Memory:
-        """What is known of prefixes, to be kept: of the last ones, since the next run begins by reading it."""
-        memory = self.writes.memory()
-        last = islice(reversed(memory.nodes.items()), _KEPT)
-        return msgspec.structs.replace(memory, nodes=dict(reversed(list(last))))
+    async def exchange(self) -> None:
+        """Tell the registry what is new here, and learn what is new there: at first, all that is known."""
+        if self._registry is not None:
+            known = await self._registry.exchange(self._notebook.news(), self._clock.now())
+            self._notebook.learn(known, self._clock.now())
+
+    async def close(self) -> None:
+        """Leave what was learned to the others, and to the next run."""
+        self._later.drop()
+        await self.exchange()
+        if self._registry is not None:
+            await self._registry.close()
 
     def warm(self, call: Call, rates: Rates | None) -> Warm:
         """The prefix of a call that its provider would read, as far as is known."""
@@ -94,7 +107,7 @@ class Prefixes:
         by_caller = marked_by_caller(call.body, found)
         steadied = () if by_caller else self._steadied(call)
         plain = call.edited(*steadied)
-        laid = Laid(self, plain, rules, self._scaled(plain) if steadied else found, _family(plain))
+        laid = Laid(self, plain, rules, self._scaled(plain) if steadied else found, _family(plain), _bill(plain))
         laid.notes = self._notes(laid)
         try:
             await self._laid(laid, rules, by_caller=by_caller)
@@ -135,12 +148,13 @@ class Prefixes:
         now = self._clock.now()
         # Agents go on where they were far more often than people do.
         shape = "tools" if laid.call.body.get("tools") else ""
-        decision = self.writes.decide(found, now, rules, family=laid.family, shape=shape)
+        about: dict[str, Any] = {"family": laid.family, "bill": laid.bill, "shape": shape}
+        decision = self.writes.decide(found, now, rules, **about)
         if not decision.reads and self.settings.wait_for_leader:
             await self._clock.sleep(_GATHER_SECONDS)
         promised = self._promised(laid, long)
         if promised:
-            decision = self.writes.decide(found, now, rules, family=laid.family, shape=shape, promised=promised)
+            decision = self.writes.decide(found, now, rules, **about, promised=promised)
         laid.decided(decision, siblings=bool(promised))
 
     def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:
@@ -216,9 +230,12 @@ class Prefixes:
         laid.goes(self._leaders.lead(writes, laid.kind, tells=laid.call.stream))
         if laid.decision is not None:
             rules, found = laid.ruled
-            laid.sent = self.writes.send(found, laid.decision, self._clock.now(), rules, family=laid.family)
+            about = {"family": laid.family, "bill": laid.bill}
+            laid.sent = self.writes.send(found, laid.decision, self._clock.now(), rules, **about)
         elif laid.found:
             self.writes.forest.send([laid.family + block.digest for block in laid.found], self._clock.now())
+        if laid.found:
+            self._news()
         return instead, waited
 
     def goes_out(self, laid: Laid) -> None:
@@ -237,11 +254,16 @@ class Prefixes:
             self.told(laid, usage)
 
     def _readable(self, laid: Laid) -> None:
-        now, nodes = self._clock.now(), self.writes.forest.nodes
+        now = self._clock.now()
         for prefix in laid.prefixes:
-            if prefix in nodes:
+            node = self.writes.forest.changing(prefix)
+            if node is not None:
                 rules, _ = laid.ruled
-                nodes[prefix].written(now, float(rules.ttl.seconds))
+                node.written(now, float(rules.ttl.seconds))
+
+    def _news(self) -> None:
+        if self._registry is not None:
+            self._later.ask()
 
     def told(self, laid: Laid, usage: Usage | None) -> None:
         """What the provider reported at last; None: the call failed, and nothing was read or written."""
@@ -264,6 +286,7 @@ class Prefixes:
         as_expected = expected and least <= usage.cache_read <= 2 * expected - least
         read = decision.read_tokens if as_expected else round(usage.cache_read / ratio)
         verdict = self.writes.observe(sent, self._clock.now(), read=read, written=round(written / ratio))
+        self._news()
         self.seen.count(usage, expected=expected, verdict=verdict, first_token=laid.first_token)
         laid.verdict = verdict if verdict != "missed" else f"missed: {expected:,} tokens were expected to be read"
 
@@ -275,6 +298,17 @@ def _sized(call: Call) -> str:
 
 def _family(call: Call) -> bytes:
     """Whose prefixes these are: those of one tenant, at one provider, on one key."""
-    secret = call.credential.key if call.credential is not None else ""
-    parts = [call.dialect, call.provider, call.origin, call.scope.tenant, secret]
+    return _named(call.dialect, call.provider, call.origin, call.scope.tenant, _key(call))
+
+
+def _bill(call: Call) -> bytes:
+    """Who pays, and by which prices: one key at one provider, one model."""
+    return _named(call.provider, call.origin, call.model, _key(call))
+
+
+def _key(call: Call) -> str:
+    return call.credential.key if call.credential is not None else ""
+
+
+def _named(*parts: str) -> bytes:
     return hashlib.sha256(msgspec.json.encode(parts)).digest()[:8]

@@ -18,7 +18,6 @@ from penstock.engine import Engine
 from penstock.flow import Done, Fallback, Rules, Settle
 from penstock.ledger import Receipt, total
 from penstock.meter import Factors, PriceBook, count
-from penstock.policy.layout.writes import Memory
 from penstock.prefixes import Prefixes
 from penstock.providers.dialects import dialect
 from penstock.providers.embedded import EmbeddedReader
@@ -31,8 +30,7 @@ from penstock.ticket import Outcome
 __all__ = ["Runtime", "build", "record_of"]
 
 _FACTORS = "token-factors"
-_PREFIXES = "prefixes"
-"""The names under which what was learned is kept."""
+"""The name under which what was learned of token counts is kept."""
 
 _log = logging.getLogger("penstock")
 
@@ -76,7 +74,7 @@ class Runtime:
         """Call off what is under way, and keep what was learned."""
         await self.engine.close()
         await self.records.save(_FACTORS, msgspec.json.encode(self.engine.rules.factors))
-        await self.records.save(_PREFIXES, msgspec.msgpack.encode(self.engine.prefixes.memory()))
+        await self.engine.prefixes.close()
         for part in (self.records, *self._closing):
             await part.close()
 
@@ -125,10 +123,11 @@ async def build(
             clock,
             settings=settings.layout,
             places={name: each.prompt_cache or each.base_url for name, each in settings.providers.items()},
-            memory=await _prefixes(records),
+            registry=await _registry(folder) if settings.layout.enabled else None,
         ),
         sinks=(receipts, record, alert, *sinks),
     )
+    await engine.prefixes.exchange()
     return Runtime(settings, engine, receipts, records, (replies, holds, *connections))
 
 
@@ -205,12 +204,10 @@ async def _stored_replies(folder: Path) -> Any:
     return await SqliteReplies.at(folder / "replies.sqlite", warn=_log.warning)
 
 
-async def _prefixes(records: SqliteRecords) -> Memory | None:
-    kept = await records.load(_PREFIXES)
-    try:
-        return msgspec.msgpack.decode(kept, type=Memory) if kept else None
-    except msgspec.DecodeError:  # of another version: it is learned again
-        return None
+async def _registry(folder: Path) -> Any:
+    from penstock.stores.prefixes_sqlite import SqliteRegistry
+
+    return await SqliteRegistry.at(folder / "prefixes.sqlite", warn=_log.warning)
 
 
 async def _factors(records: SqliteRecords) -> Factors:

@@ -34,6 +34,7 @@ class _Kept(msgspec.Struct, frozen=True):
     tokens: int
     rules: CacheRules
     call: Call
+    bill: bytes
 
 
 class Warming:
@@ -52,7 +53,8 @@ class Warming:
             return
         rules, found = laid.ruled
         last = laid.decision.marks[-1]
-        kept = _Kept(laid.family + found[last - 1].digest, sum(block.tokens for block in found[:last]), rules, call)
+        tokens = sum(block.tokens for block in found[:last])
+        kept = _Kept(laid.family + found[last - 1].digest, tokens, rules, call, laid.bill)
         for mark in laid.decision.marks:
             before = self._seen_to.pop(laid.family + found[mark - 1].digest, None)
             if before is not None:
@@ -76,7 +78,7 @@ class Warming:
             if left <= 0:
                 break
             await self._clock.sleep(left)
-            worth = self._writes.keeping(kept.digest, kept.tokens, self._clock.now(), kept.rules)
+            worth = self._writes.keeping(kept.digest, kept.tokens, self._clock.now(), kept.rules, kept.bill)
             there = worth > 0 and await self._read(kept)
         self._seen_to.pop(kept.digest, None)
 
@@ -87,7 +89,7 @@ class Warming:
             return False
         written = usage.cache_write_5m + usage.cache_write_1h
         share = (kept.rules.read * usage.cache_read + usage.input + kept.rules.ttl.write * written) / usage.prompt
-        self._writes.kept(kept.digest, outcome.at, lost=share * kept.tokens, there=usage.cache_read > 0)
+        self._writes.kept(kept.digest, outcome.at, lost=share * kept.tokens, there=usage.cache_read > 0, bill=kept.bill)
         return usage.cache_read > 0
 
 

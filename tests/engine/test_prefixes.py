@@ -19,7 +19,6 @@ from penstock.policy.layout.blocks import blocks
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.prefixes import Prefixes
 from penstock.runtime import build
-from penstock.stores.records import SqliteRecords
 from penstock.testing import FakeClock, Plan, ScriptedProvider, SimulatedCache
 from penstock.ticket import Outcome
 from penstock.values import Call, Usage
@@ -317,11 +316,25 @@ def test_what_is_known_of_prefixes_outlives_a_run(tmp_path: Path) -> None:
         assert again.notes["known"] == laid.notes["blocks"]
         again.ended(None)
         await second.close()
-        records = await SqliteRecords.at(tmp_path / "records.sqlite", warn=print)
-        await records.save("prefixes", b"x")
-        await records.close()
-        third = await build(Settings(), at=tmp_path)  # what cannot be read is learned again
-        assert not third.engine.prefixes.writes.forest.nodes
-        await third.close()
+
+    asyncio.run(main())
+
+
+def test_processes_that_run_at_once_learn_from_each_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = await build(Settings(), at=tmp_path), await build(Settings(), at=tmp_path)
+        laid = await one.engine.prefixes.lay(turn(3), None)
+        await laid.turn(None)
+        laid.ended(Usage(input=4000))
+        await one.engine.prefixes.exchange()
+        await two.engine.prefixes.exchange()
+        other = await two.engine.prefixes.lay(turn(4), None)
+        assert other.notes["known"] == laid.notes["blocks"]
+        other.ended(None)
+        await one.close()
+        await two.close()
+        again = await build(Settings(), at=tmp_path)
+        assert again.engine.prefixes.writes.guard(laid.bill).sent == one.engine.prefixes.writes.guard(laid.bill).sent
+        await again.close()
 
     asyncio.run(main())

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from penstock.stores.holds import Holds, MemoryHolds
 from penstock.stores.holds_sqlite import LEASE_SECONDS, SCHEMA, SqliteHolds
+from penstock.stores.prefixes import Registry
+from penstock.stores.prefixes_sqlite import SqliteRegistry
 from penstock.stores.records import MemoryRecords, Records, SqliteRecords
 from penstock.stores.replies import MemoryReplies, Replies, TieredReplies
 from penstock.stores.replies_sqlite import SqliteReplies
 from penstock.stores.sqlite import Database
-from penstock.testing.laws import HoldsLaws, LearnedLaws, RecordsLaws, RepliesLaws, SharedHoldsLaws
+from penstock.testing.laws import HoldsLaws, LearnedLaws, RecordsLaws, RegistryLaws, RepliesLaws, SharedHoldsLaws
 
 
 def refuse(message: str) -> None:
@@ -126,3 +128,18 @@ class TestSqliteRecords(RecordsLaws, LearnedLaws):
             store = await SqliteRecords.at(home / "records.db", warn=refuse)
             yield store
             await store.close()
+
+
+class TestSqliteRegistry(RegistryLaws):
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[Callable[[], Coroutine[None, None, Registry]]]:
+        with folder() as home:
+            joined: list[SqliteRegistry] = []
+
+            async def join() -> Registry:
+                joined.append(await SqliteRegistry.at(home / "prefixes.db", warn=refuse))
+                return joined[-1]
+
+            yield join
+            for registry in joined:
+                await registry.close()

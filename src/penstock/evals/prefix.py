@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from penstock.evals.pricing import Pricing, Request
-from penstock.policy.layout.guard import Guard
 from penstock.policy.layout.writes import Decision, Writes
 from penstock.values.caching import CacheRules
 
@@ -106,7 +105,7 @@ def _run(
     requests: Sequence[Request], rules: CacheRules, progress: Callable[[int, int], None], allowance: float = 0.0
 ) -> tuple[list[Decision], Pricing, float]:
     """Decisions on each request, the bills, and the lowest point of the account over all tokens."""
-    policy, pricing = Writes(guard=Guard(allowance=allowance)), Pricing(rules)
+    policy, pricing = Writes(allowance=allowance), Pricing(rules)
     decisions: list[Decision] = []
     lowest = 0.0
     for done, request in enumerate(requests):
@@ -116,7 +115,7 @@ def _run(
         sent = policy.send(request.blocks, decision, request.at, rules)
         bill = pricing.send(request, decision.marks, decision.ttl)
         policy.observe(sent, request.at, read=bill.read, written=bill.written)
-        lowest = min(lowest, policy.guard.won)
+        lowest = min(lowest, policy.guard().won)
         decisions.append(decision)
     progress(len(requests), len(requests))
     return decisions, pricing, lowest / max(sum(request.tokens for request in requests), 1)

@@ -3,6 +3,7 @@
     holds.py    Holds     the numbers of the budgets, changed all or nothing    MemoryHolds, holds_sqlite.SqliteHolds
     replies.py  Replies   answers by (tenant, key), bounded in bytes            MemoryReplies, TieredReplies,
                                                                                 replies_sqlite.SqliteReplies
+    prefixes.py Registry  what is known of prompts that were sent              prefixes_sqlite.SqliteRegistry
     records.py  Records   what became of each call; Learned: small facts        records.MemoryRecords, SqliteRecords
 
 `sqlite` opens a file and says, in one line, when it cannot be used; no state file ever fails a run. What needs SQLite

@@ -11,7 +11,17 @@ Needs hypothesis, which is no dependency of the package, so nothing else imports
 from __future__ import annotations
 
 from penstock.testing.laws_holds import HoldsLaws, SharedHoldsLaws
+from penstock.testing.laws_prefixes import RegistryLaws
 from penstock.testing.laws_records import LearnedLaws, RecordsLaws, record_of
 from penstock.testing.laws_replies import RepliesLaws, reply_of
 
-__all__ = ["HoldsLaws", "LearnedLaws", "RecordsLaws", "RepliesLaws", "SharedHoldsLaws", "record_of", "reply_of"]
+__all__ = [
+    "HoldsLaws",
+    "LearnedLaws",
+    "RecordsLaws",
+    "RegistryLaws",
+    "RepliesLaws",
+    "SharedHoldsLaws",
+    "record_of",
+    "reply_of",
+]

@@ -83,13 +83,13 @@ def test_paid_writes_are_counted_against_what_was_foretold() -> None:
     for watch in (read, unread, late):
         watch.staked = (0.5, 0.25) + (0.0,) * (len(AGES) - 2)
     odds.end(read, 1.0)
-    assert odds.record == Record(expected=0.5, realised=1.0)
+    assert odds.record(b"") == Record(expected=0.5, realised=1.0)
     odds.advance(60.0)
     odds.end(late, 60.0)
-    assert odds.record == Record(expected=2.0, realised=1.0)
-    assert odds.record.trusted
-    odds.record.fade()
-    assert odds.record == Record(expected=1.99, realised=0.995)
+    assert odds.record(b"") == Record(expected=2.0, realised=1.0)
+    assert odds.record(b"").trusted
+    odds.record(b"").fade()
+    assert odds.record(b"") == Record(expected=1.99, realised=0.995)
     assert not Record().trusted
     assert not Record(expected=10.0, realised=3.0).trusted
 

@@ -12,7 +12,7 @@ from penstock.evals.pricing import Block, Pricing, Request
 from penstock.policy.layout.forest import Forest
 from penstock.policy.layout.guard import PROBED, Guard
 from penstock.policy.layout.odds import Record
-from penstock.policy.layout.writes import Decision, Memory, Writes
+from penstock.policy.layout.writes import Decision, Writes
 from penstock.providers.prompt_cache import rules_for
 from penstock.values.caching import CacheRules
 
@@ -79,7 +79,7 @@ def test_conversations_are_probed_then_written_then_read() -> None:
     assert last.ttl.name == "5m"
     assert 0.7 < last.points[-1].odds[0] <= 1.0
     assert account.pricing.relative < 0.6
-    assert account.policy.guard.won == pytest.approx(sum(bill.total - bill.cost for bill in account.pricing.bills))
+    assert account.policy.guard().won == pytest.approx(sum(bill.total - bill.cost for bill in account.pricing.bills))
 
 
 def test_no_more_marks_are_set_than_the_provider_takes() -> None:
@@ -149,16 +149,16 @@ def test_more_than_foretold_may_be_read() -> None:
     blocks = prompt("a", 8)
     sent = policy.send(blocks, policy.decide(blocks, 1.0, RULES), 1.0, RULES)
     assert policy.observe(sent, 1.5, read=2048, written=0) == "more"
-    assert policy.guard.won == pytest.approx(0.9 * 2048)
+    assert policy.guard().won == pytest.approx(0.9 * 2048)
 
 
 def test_nothing_is_kept_of_a_call_that_failed() -> None:
     policy = Writes()
     blocks = prompt("a", 8)
     sent = policy.send(blocks, policy.decide(blocks, 1.0, RULES, promised={8: 1.0}), 1.0, RULES)
-    assert policy.guard.won == pytest.approx(-0.25 * 8192)
+    assert policy.guard().won == pytest.approx(-0.25 * 8192)
     assert policy.observe(sent, 1.5, read=0, written=0) == "cold"
-    assert policy.guard.won == 0
+    assert policy.guard().won == 0
     assert policy.decide(blocks, 2.0, RULES).reads == 0
 
 
@@ -184,23 +184,6 @@ def test_a_prompt_without_a_markable_block_is_sent_all_the_same() -> None:
     blocks = prompt("a", 2, tokens=100)
     policy.send(blocks, policy.decide(blocks, 1.0, RULES), 1.0, RULES)
     assert [node.turn for node in policy.forest.nodes.values()] == [0, 0]
-
-
-def test_memory_is_plain_data_and_goes_on_where_it_was() -> None:
-    one = Account()
-    one.talk(60)
-    kept = msgspec.msgpack.encode(one.policy.memory())
-    two = Account(Writes(msgspec.msgpack.decode(kept, type=Memory)))
-    two.pricing = one.pricing
-    for turn in range(4):
-        now = 12_001.0 + 20 * turn
-        assert one.policy.decide(grown(60, turn), now, RULES) == two.policy.decide(grown(60, turn), now, RULES)
-        two.call(grown(60, turn), now)
-        decision = one.policy.decide(grown(60, turn), now, RULES)
-        sent = one.policy.send(grown(60, turn), decision, now, RULES)
-        bill = two.pricing.bills[-1]
-        one.policy.observe(sent, now, read=bill.read, written=bill.written)
-    assert one.policy.memory().guard == two.policy.memory().guard
 
 
 def test_the_guard_pays_for_probes_alone_until_writes_were_read() -> None:
@@ -237,19 +220,19 @@ def test_what_is_not_known_is_not_kept_warm() -> None:
     writes = Writes()
     assert writes.keeping(b"nobody", 5000, 10.0, RULES) == 0.0
     writes.kept(b"nobody", 10.0, lost=500.0, there=False)
-    assert writes.guard.won == -500.0
+    assert writes.guard().won == -500.0
 
 
 def test_what_is_held_for_a_call_that_failed_is_free_again() -> None:
-    writes = Writes(guard=Guard(allowance=5000.0))
+    writes = Writes(allowance=5000.0)
     blocks = grown(8, 1)
     for turn in range(1, 12):
         blocks, now = grown(8, turn), 20.0 * turn
         decision = writes.decide(blocks, now, RULES)
-        before = (writes.guard.won, writes.guard.probes)
+        before = (writes.guard().won, writes.guard().probes)
         sent = writes.send(blocks, decision, now, RULES)
         writes.release(sent)
-        assert (writes.guard.won, writes.guard.probes) == before
+        assert (writes.guard().won, writes.guard().probes) == before
         if sent.probe:
             assert sent.held > 0
             return

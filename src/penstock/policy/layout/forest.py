@@ -57,7 +57,16 @@ class Forest:
 
     def __init__(self, most: int = MOST_NODES) -> None:
         self.nodes: OrderedDict[bytes, Node] = OrderedDict()
+        self.touched: dict[bytes, None] = {}
+        """Those of which something has changed since the others were told; whoever tells them clears it."""
         self._most = most
+
+    def changing(self, digest: bytes) -> Node | None:
+        """The node of a prefix, to be changed; None: it is forgotten."""
+        node = self.nodes.get(digest)
+        if node is not None:
+            self.touched[digest] = None
+        return node
 
     def known(self, digests: Sequence[bytes]) -> list[Node]:
         """The nodes of the longest prefix that was sent before, from the root."""
@@ -81,10 +90,11 @@ class Forest:
                 node.seen = now
             node.sent += 1
             path.append(node)
+        self.touched.update(dict.fromkeys(digests))
         while self.nodes:
             oldest = next(iter(self.nodes.values()))
             if len(self.nodes) <= self._most and now - oldest.seen <= FORGOTTEN_AFTER:
                 break
-            self.nodes.popitem(last=False)
+            self.touched.pop(self.nodes.popitem(last=False)[0], None)
         path.reverse()
         return path

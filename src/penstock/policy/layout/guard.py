@@ -23,13 +23,13 @@ AT_RISK_A_READ = 0.04
 VOUCHED = 25_000.0
 """Tokens of input by which caching may be behind, beyond that, where other calls wait to read what is written."""
 
-ALLOWANCE = 12_000.0
-"""Tokens of input, a few cents, that a running engine may lose once to learn early whether writes are read. Without
-any a conversation has to be long before the first write is affordable; a probe of 48,000 tokens costs so much."""
+ALLOWANCE = 25_000.0
+"""Tokens of input, a few cents, that a running engine may lose once on each bill to learn early whether writes are
+read: a probe of 100,000 tokens costs so much. Without any a conversation has to be long before one is affordable."""
 
 
 class Guard(msgspec.Struct):
-    """The running account.
+    """The running account of one bill: of one key at a provider, and one model, so that a token is worth a token.
 
     Odds are learned from what requests repeat. That they repeat it all the same once it is written, only paid writes
     can show. So the first are probes: as short as the provider allows, and bounded by `PROBED`. Reads of them, about

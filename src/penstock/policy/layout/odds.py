@@ -11,12 +11,13 @@ Whether a prefix was written does not matter here: requests show what would have
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import msgspec
 
-__all__ = ["AGES", "Curve", "Odds", "Record", "Watch", "within"]
+__all__ = ["AGES", "Curve", "Odds", "Record", "Watch", "kept_of", "within"]
 
 AGES = (5.0, 10.0, 20.0, 40.0, 80.0, 150.0, 220.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0)
 """Where the spans of age end, in seconds. Finer ones changed no figure."""
@@ -39,8 +40,14 @@ there for traffic that turns away from what is written. For odds that are merely
 TRUSTED_FROM = 0.5
 """How many reads that takes at least: one of late, as far as it has not faded."""
 
+MOST_BILLS = 1024
+"""Bills whose accounts are kept: one for each key at a provider, and each model."""
+
 MEMORY = 0.995
 """What is kept of the record with each paid write: about the last 200 count."""
+
+
+_T = TypeVar("_T")
 
 
 class Curve(msgspec.Struct):
@@ -62,6 +69,8 @@ class Watch(msgspec.Struct, gc=False):
     open: bool = True
     staked: tuple[float, ...] = ()
     """For each span the odds on which a write was paid; empty: nothing was."""
+    bill: bytes = b""
+    """Who paid it."""
 
 
 class Record(msgspec.Struct):
@@ -97,10 +106,19 @@ class Odds:
         self._most_curves = most_curves
         self._most_watched = most_watched
         self.curves: OrderedDict[str, Curve] = OrderedDict()
-        self.record = Record()
+        self._records: dict[bytes, Record] = {}
         self.now = 0.0
         """Up to when lives are counted."""
         self._due: list[deque[Watch]] = [deque() for _ in AGES]
+
+    @property
+    def records(self) -> Mapping[bytes, Record]:
+        """How paid writes were read, for each bill; `MOST_BILLS` of them at the most."""
+        return self._records
+
+    def record(self, bill: bytes) -> Record:
+        """The record of one bill."""
+        return kept_of(self._records, bill, Record)
 
     def watch(self, now: float, chain: tuple[str, ...]) -> Watch:
         """Begin a life."""
@@ -135,8 +153,8 @@ class Odds:
             self._count(watch, span, ended=True)
 
     def resume(self, watches: Iterable[Watch], now: float) -> None:
-        """Take up lives that were counted up to ``now`` in an earlier run."""
-        self.now = now
+        """Take up lives that were counted in an earlier run; up to ``now``, as far as is known."""
+        self.now = max(self.now, now)
         for watch in sorted(watches, key=lambda watch: watch.since):
             span = next((span for span, end in enumerate(AGES) if now - watch.since <= end), None)
             if watch.open and span is not None:
@@ -154,8 +172,9 @@ class Odds:
             curve.reached[span] += 1
             curve.ended[span] += ended
         if watch.staked and watch.staked[span]:
-            self.record.expected += watch.staked[span]
-            self.record.realised += ended
+            record = self.record(watch.bill)
+            record.expected += watch.staked[span]
+            record.realised += ended
 
     def hazards(self, chain: Sequence[str], *, prior: float) -> tuple[float, ...]:
         """For each span, the odds that a life which came to its beginning ends in it."""
@@ -203,3 +222,13 @@ def within(seconds: float, hazards: Sequence[float]) -> float:
             break
         open_still *= (1 - hazard) ** min(1.0, (seconds - begin) / (end - begin))
     return 1 - open_still
+
+
+def kept_of(kept: MutableMapping[bytes, _T], bill: bytes, new: Callable[[], _T]) -> _T:
+    """What is kept for a bill, new where there is nothing. The bills that came first make way."""
+    found = kept.get(bill)
+    if found is None:
+        found = kept[bill] = new()
+        if len(kept) > MOST_BILLS:
+            del kept[next(iter(kept))]
+    return found

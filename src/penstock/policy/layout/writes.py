@@ -14,11 +14,11 @@ import msgspec
 from penstock.policy.layout.choice import Choice, Point, best
 from penstock.policy.layout.forest import Forest, Node
 from penstock.policy.layout.guard import Guard
-from penstock.policy.layout.odds import AGES, Curve, Odds, Record, within
+from penstock.policy.layout.odds import AGES, Odds, kept_of, within
 from penstock.policy.layout.places import PrefixBlock, Prompt
 from penstock.values.caching import CacheRules, Ttl
 
-__all__ = ["Decision", "Memory", "Sent", "Writes"]
+__all__ = ["Decision", "Sent", "Writes"]
 
 PRIOR_TAIL = 0.1
 """The odds that a prompt is read on, before anything is known: nothing is written on them."""
@@ -66,40 +66,25 @@ class Sent(msgspec.Struct, frozen=True):
     probe: bool
     saving: float
     """What a token that is read saves."""
-
-
-class Memory(msgspec.Struct):
-    """All that a `Writes` knows, as plain data."""
-
-    nodes: dict[bytes, Node]
-    curves: dict[str, Curve]
-    record: Record
-    guard: Guard
-    now: float
+    bill: bytes
 
 
 class Writes:
-    """The write policy of one process, for all its families (provider, model and tenant).
+    """The write policy of one process, for all its families (provider and tenant) and bills (key and model).
 
     `decide`, then `send` when the call goes out, then `observe` when its usage is known; `observe` with nothing read
     and nothing written when the call failed. Times are seconds on any one clock that does not go back.
     """
 
-    def __init__(
-        self, memory: Memory | None = None, *, guard: Guard | None = None, forest: Forest | None = None
-    ) -> None:
+    def __init__(self, *, allowance: float = 0.0, forest: Forest | None = None) -> None:
         self.forest = forest or Forest()
         self.odds = Odds()
-        self.guard = guard or Guard()
-        if memory is not None:
-            self.guard, self.odds.record = memory.guard, memory.record
-            self.forest.nodes.update(memory.nodes)
-            self.odds.curves.update(memory.curves)
-            self.odds.resume((node.watch for node in memory.nodes.values() if node.watch), memory.now)
+        self.guards: dict[bytes, Guard] = {}
+        self._allowance = allowance
 
-    def memory(self) -> Memory:
-        """What is known now, to be kept. It shares its parts with this policy: encode it before the next call."""
-        return Memory(dict(self.forest.nodes), dict(self.odds.curves), self.odds.record, self.guard, self.odds.now)
+    def guard(self, bill: bytes = b"") -> Guard:
+        """The account of a bill."""
+        return kept_of(self.guards, bill, lambda: Guard(allowance=self._allowance))
 
     def decide(
         self,
@@ -108,14 +93,16 @@ class Writes:
         rules: CacheRules,
         *,
         family: bytes = b"",
+        bill: bytes = b"",
         shape: str = "",
         promised: Mapping[int, float] | None = None,
     ) -> Decision:
         """Where to mark the prompt ``blocks``, by what was sent before it.
 
-        ``family`` tells provider, model and tenant: prefixes are shared within one. ``shape`` names a kind of traffic
-        with odds of its own. ``promised``: the odds that others read it, by blocks from the start, where that is known
-        (a fan-out whose other calls wait: 1.0).
+        ``family`` tells provider and tenant: prefixes are shared within one. ``bill`` tells who pays, and at what
+        prices: what one wins is not for another to lose. ``shape`` names a kind of traffic with odds of its own.
+        ``promised``: the odds that others read it, by blocks from the start, where that is known (a fan-out whose
+        other calls wait: 1.0).
         """
         self.odds.advance(now)
         prompt = Prompt(blocks, rules)
@@ -134,15 +121,20 @@ class Writes:
             points=points,
             why="the warm prefix is read" if warm else "no write is expected to pay",
         )
+        guard, record = self.guard(bill), self.odds.record(bill)
         choice = best(_vouched(prompt, promised or {}, rules), found.read_tokens, after=warm, room=room, rules=rules)
-        if choice is not None and self.guard.may_trust(choice.cost):
+        if choice is not None and guard.may_trust(choice.cost):
             return _paid(found, choice, why="other calls wait to read it")
         choice = best(points, found.read_tokens, after=warm, room=room, rules=rules)
         if choice is None:
             return found
-        if self.guard.may_write(choice.cost, self.odds.record, ahead=not choice.slow):
+        if guard.may_write(choice.cost, record, ahead=not choice.slow):
             return _paid(found, choice, why="the write is expected to pay")
-        return self._probe(found, choice, prompt)
+        small = None if record.trusted and not choice.slow else _shortest(found, choice, prompt)
+        if small is None or not guard.may_probe(small.cost):
+            return msgspec.structs.replace(found, why="the loss guard: no write until others were read")
+        probe = _paid(found, small, why="a probe: whether writes are read as foretold")
+        return msgspec.structs.replace(probe, probe=True)
 
     def _weighed(self, point: Point, rules: CacheRules) -> Point:
         hazards = self.odds.hazards(point.chain, prior=PRIOR_SHARED if point.shared else PRIOR_TAIL)
@@ -153,19 +145,15 @@ class Writes:
             lives=self.odds.lives(point.chain),
         )
 
-    def _probe(self, found: Decision, choice: Choice, prompt: Prompt) -> Decision:
-        """In place of a write on odds that are not trusted yet: the shortest that can be read."""
-        at = prompt.shortest
-        cost = (choice.ttl.write - 1) * (prompt.upto(at) - found.read_tokens)
-        if (self.odds.record.trusted and not choice.slow) or at <= found.reads or not self.guard.may_probe(cost):
-            return msgspec.structs.replace(found, why="the loss guard: no write until others were read")
-        point = msgspec.structs.replace(choice.points[-1], position=at, tokens=prompt.upto(at))
-        small = Choice(points=(point,), ttl=choice.ttl, cost=cost, value=choice.value * cost / choice.cost)
-        decision = _paid(found, small, why="a probe: whether writes are read as foretold")
-        return msgspec.structs.replace(decision, probe=True)
-
     def send(
-        self, blocks: Sequence[PrefixBlock], decision: Decision, now: float, rules: CacheRules, *, family: bytes = b""
+        self,
+        blocks: Sequence[PrefixBlock],
+        decision: Decision,
+        now: float,
+        rules: CacheRules,
+        *,
+        family: bytes = b"",
+        bill: bytes = b"",
     ) -> Sent:
         """The call goes out: what it repeats has been read on, and what it writes is held by the guard."""
         digests = [family + block.digest for block in blocks]
@@ -178,10 +166,11 @@ class Writes:
             if at in chains and node.watch is None:
                 node.watch = self.odds.watch(now, chains[at])
         _turn(nodes, blocks)
-        held = self._stake(nodes, decision, now)
-        self.guard.sent += decision.total
-        self.guard.won -= held
-        self.guard.probes -= held if decision.probe else 0.0
+        held = self._stake(nodes, decision, now, bill)
+        guard = self.guard(bill)
+        guard.sent += decision.total
+        guard.won -= held
+        guard.probes -= held if decision.probe else 0.0
         return Sent(
             now,
             tuple(digests[at - 1] for at in decision.marks if at != decision.reads),
@@ -191,26 +180,28 @@ class Writes:
             held,
             decision.probe,
             1 - rules.read,
+            bill,
         )
 
-    def _stake(self, nodes: Sequence[Node], decision: Decision, now: float) -> float:
+    def _stake(self, nodes: Sequence[Node], decision: Decision, now: float, bill: bytes) -> float:
         """Note on what odds the write is paid; what it costs more than no write."""
         if not decision.written_tokens or decision.ttl is None:
             return 0.0
-        self.odds.record.fade()
+        self.odds.record(bill).fade()
         for at in decision.marks:
             if at != decision.reads:
                 node = nodes[at - 1]
                 node.probe = decision.probe
                 node.watch = node.watch or self.odds.watch(now, ())
-                node.watch.staked = decision.forecast
+                node.watch.staked, node.watch.bill = decision.forecast, bill
         return (decision.ttl.write - 1) * decision.written_tokens
 
     def release(self, sent: Sent) -> None:
         """The call failed, and nothing is known of what it read or wrote: what the guard holds for it is free."""
-        self.guard.won += sent.held
+        guard = self.guard(sent.bill)
+        guard.won += sent.held
         if sent.probe:
-            self.guard.probes += sent.held
+            guard.probes += sent.held
 
     def observe(self, sent: Sent, now: float, *, read: int, written: int) -> str:
         """The usage that the provider reported: ``hit``, ``cold``, ``missed`` (a warm prefix was not read) or ``more``.
@@ -219,15 +210,16 @@ class Writes:
         """
         premium = 0.0 if sent.ttl is None else sent.ttl.write - 1
         won = sent.saving * read - premium * written
-        self.guard.won += sent.held + won
-        before = None if sent.reads is None else self.forest.nodes.get(sent.reads)
+        guard = self.guard(sent.bill)
+        guard.won += sent.held + won
+        before = None if sent.reads is None else self.forest.changing(sent.reads)
         if sent.probe:
-            self.guard.probes += sent.held + won
+            guard.probes += sent.held + won
         elif before is not None and before.probe:
-            self.guard.probes += sent.saving * read
+            guard.probes += sent.saving * read
         missed = read < sent.read_tokens
         for digest in sent.digests if not missed or sent.reads is None else (sent.reads, *sent.digests):
-            node = self.forest.nodes.get(digest)
+            node = self.forest.changing(digest)
             if node is not None and sent.ttl is not None:
                 if missed or not node.ready <= now <= node.until:
                     node.ready, node.until, node.ttl = now, -1.0, 0.0
@@ -240,7 +232,7 @@ class Writes:
             return "missed"
         return "more" if read > sent.read_tokens else "hit" if read else "cold"
 
-    def keeping(self, prefix: bytes, tokens: int, now: float, rules: CacheRules) -> float:
+    def keeping(self, prefix: bytes, tokens: int, now: float, rules: CacheRules, bill: bytes = b"") -> float:
         """What reading a warm prefix of so many tokens for its own sake is expected to save, less what it costs.
 
         Such a read keeps it for another time to live. What it saves shows only if somebody comes then, so it is paid
@@ -254,14 +246,24 @@ class Writes:
         ends, lasts = (within(seconds, hazards) for seconds in (node.until - node.watch.since, age + node.ttl))
         odds = (lasts - ends) / (1 - ends) if ends < 1 else 0.0
         value = tokens * (odds * (1 - rules.read) - rules.read)
-        return value if self.guard.won >= rules.read * tokens else 0.0
+        return value if self.guard(bill).won >= rules.read * tokens else 0.0
 
-    def kept(self, prefix: bytes, at: float, *, lost: float, there: bool) -> None:
+    def kept(self, prefix: bytes, at: float, *, lost: float, there: bool, bill: bytes = b"") -> None:
         """A prefix was read for its own sake by a request that began ``at``, at a price; or it was not ``there``."""
-        self.guard.won -= lost
-        node = self.forest.nodes.get(prefix)
+        self.guard(bill).won -= lost
+        node = self.forest.changing(prefix)
         if node is not None:
             node.until = max(node.until, at + node.ttl) if there else at
+
+
+def _shortest(found: Decision, choice: Choice, prompt: Prompt) -> Choice | None:
+    """In place of a write on odds that are not trusted yet: the shortest that can be read."""
+    at = prompt.shortest
+    if at <= found.reads:
+        return None
+    cost = (choice.ttl.write - 1) * (prompt.upto(at) - found.read_tokens)
+    point = msgspec.structs.replace(choice.points[-1], position=at, tokens=prompt.upto(at))
+    return Choice(points=(point,), ttl=choice.ttl, cost=cost, value=choice.value * cost / choice.cost)
 
 
 def _paid(found: Decision, choice: Choice, *, why: str) -> Decision:
