@@ -18,6 +18,7 @@ from penstock.laid import Laid
 from penstock.leaders import Leaders
 from penstock.meter import Rates
 from penstock.policy.layout.blocks import Block, blocks
+from penstock.policy.layout.breakpoints import breakpoints
 from penstock.policy.layout.guard import ALLOWANCE
 from penstock.policy.layout.interplay import COLD, Warm
 from penstock.policy.layout.keys import Shards
@@ -125,10 +126,20 @@ class Prefixes:
         if by_caller:
             marked = [laid.family + block.digest for block in laid.found if block.marked]
             laid.unasked(marked, self._cold(marked))
+        elif rules.matching == "breakpoint":
+            self._broken(laid, rules)
         elif rules.marker != "cache_control" or laid.call.dialect != "anthropic":
             laid.unasked(long, self._cold(long), self._keyed(laid.call, laid.found, rules))
         else:
             await self._marked(laid, long)
+
+    def _broken(self, laid: Laid, rules: CacheRules) -> None:
+        """At a provider that reads up to breakpoints: more of them, where it is known to take them."""
+        known = len(self.writes.forest.known([laid.family + block.digest for block in laid.found]))
+        taken = "openai" in self._place(laid.call)
+        set_ = breakpoints(laid.call.body, laid.found, known, rules) if taken else []
+        at = [laid.family + laid.found[at - 1].digest for at in (*(at for at, _ in set_), len(laid.found))]
+        laid.unasked(at, self._cold(at), [*self._keyed(laid.call, laid.found, rules), *(edit for _, edit in set_)])
 
     def _cold(self, prefixes: Sequence[bytes]) -> list[bytes]:
         """Those of which nobody has seen that they can be read."""
@@ -169,11 +180,15 @@ class Prefixes:
     def _rules(self, call: Call, rates: Rates | None) -> CacheRules | None:
         if not self.settings.enabled or not call.allows("layout") or call.dialect in {"embeddings", "count_tokens"}:
             return None
-        place = self._places.get(call.provider, call.origin or call.provider)
+        place = self._place(call)
         if place == "off":
             return None
         rules = rules_for(place, call.model, datetime.fromtimestamp(self._clock.now(), UTC).date())
         return None if rules is None else priced(rules, rates)
+
+    def _place(self, call: Call) -> str:
+        """Where its provider runs: a name, a host or a URL."""
+        return self._places.get(call.provider, call.origin or call.provider)
 
     def _steadied(self, call: Call) -> list[Edit]:
         """What makes the beginning of a prompt the same as it was."""
@@ -197,8 +212,7 @@ class Prefixes:
 
     def _keyed(self, call: Call, found: Sequence[Block], rules: CacheRules) -> list[Edit]:
         """The key that keeps a busy prefix from overflowing to machines that have nothing of it."""
-        place = self._places.get(call.provider, call.origin or call.provider)
-        if not rules.key or "openai" not in place or rules.key in call.body or "user" in call.body:
+        if not rules.key or "openai" not in self._place(call) or rules.key in call.body or "user" in call.body:
             return []
         key = self._shards.key(_family(call).hex(), found, rules, self._clock.now())
         if key is None:
