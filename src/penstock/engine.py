@@ -38,13 +38,13 @@ from penstock.ledger import NOTHING, Never
 from penstock.policy.layout.interplay import COLD
 from penstock.policy.reuse import TTL_SECONDS
 from penstock.prefixes import Prefixes
+from penstock.prefixes.warming import Warming
 from penstock.providers.dialects import dialect
 from penstock.providers.gate import Gate
 from penstock.providers.port import Answer, Assembler, Provider
 from penstock.stores.replies import Replies
 from penstock.ticket import Outcome, Ticket
 from penstock.values import Call, Reply
-from penstock.warming import Warming
 
 __all__ = ["Engine"]
 
@@ -76,7 +76,8 @@ class Engine:
         self._slots = slots
         self.prefixes = prefixes or Prefixes(clock)
         """Lays prompts out for the providers' caches."""
-        self._warming = Warming(clock, self.prefixes.writes, self.run) if self.prefixes.settings.keep_warm else None
+        keep_warm = self.prefixes.settings.keep_warm
+        self._warming = Warming(clock, self.prefixes.memory.writes, self.run) if keep_warm else None
         self._ids = ids
         self.sinks = tuple(sinks)
         """What hears how each call ended, before its caller does."""
@@ -161,17 +162,20 @@ class Engine:
         except asyncio.CancelledError:
             return Refused(state.call, Cancelled("called off before it was sent"))
         finally:
-            if flight.laid is not None:
-                flight.laid.ended()
+            if flight.passage is not None:
+                flight.passage.ended()
 
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         match state:
             case Shape():
                 rates = self.rules.rates(state.call, state.at)
                 warm = self.prefixes.warm(state.call, rates) if self.rules.policies else COLD
-                flight.laid = await self.prefixes.lay(state.shaped(self.rules, warm), rates)
-                flight.note(msgspec.structs.replace(state, layout=flight.laid.notes))
-                return state.next(flight.laid.call, self.rules, await self.admission.limits(state.call.scope.path))
+                call = state.shaped(self.rules, warm)
+                flight.passage = await self.prefixes.lay(call, rates)
+                if flight.passage is not None:
+                    call = flight.passage.laid.call
+                    flight.note(msgspec.structs.replace(state, layout=flight.passage.laid.notes))
+                return state.next(call, self.rules, await self.admission.limits(call.scope.path))
             case Admit():
                 hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
                 return state.next(hold if isinstance(hold, Never) else Granted(hold), self.rules)
@@ -189,9 +193,9 @@ class Engine:
 
     async def _in_turn(self, state: Send, flight: Flight) -> Send:
         """The same when whoever writes the prefix that it would read has begun to be answered."""
-        if flight.laid is None:
+        if flight.passage is None:
             return state
-        edits, waited = await flight.laid.turn(flight.deadline)
+        edits, waited = await flight.passage.turn(flight.deadline)
         call = state.call if edits is None else state.call.without("layout").edited(*edits)
         state = msgspec.structs.replace(state, call=call, waited=waited)
         flight.note(state)
@@ -228,12 +232,12 @@ class Engine:
     async def _settle(self, state: Settle, flight: Flight, place: _Place) -> None:
         if state.hold or state.used != NOTHING:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
-        if flight.laid is not None:
+        if flight.passage is not None:
             usage = None if state.receipt.estimated else state.usage
-            flight.laid.ended(usage, answered=isinstance(state.outcome, Reply))
-            flight.note(msgspec.structs.replace(state, cache=flight.laid.verdict))
+            flight.passage.ended(usage, answered=isinstance(state.outcome, Reply))
+            flight.note(msgspec.structs.replace(state, cache=flight.passage.verdict))
             if self._warming is not None:
-                self._warming.see_to(flight.laid)
+                self._warming.see_to(flight.passage.laid)
         if not state.receipt.estimated:
             self.rules = self.rules.learning(state.call.model, state.quote, state.usage)
         if flight.keeps and state.stores and isinstance(state.outcome, Reply):

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from penstock.clock import Clock
 from penstock.errors import Cancelled
 from penstock.flow import Done, Refused, State
-from penstock.laid import Laid
 from penstock.ledger import Alert
+from penstock.prefixes.passage import Passage
 from penstock.values import Call, Delta, Usage
 
 __all__ = ["Flight", "Listener"]
@@ -51,8 +51,8 @@ class Flight:
         self.alerts: Sequence[Alert] = ()
         self.provider = ""
         """Who answers, once it is known."""
-        self.laid: Laid | None = None
-        """How its prompt was laid out, once that is decided."""
+        self.passage: Passage | None = None
+        """Its way through the provider's prompt cache, once its prompt is laid out."""
         self.headers: Mapping[str, str] = {}
         """Those of the upstream's answer, once it has begun; names in lower case."""
         self._clock = clock
@@ -97,8 +97,8 @@ class Flight:
     def under_way(self, billed: bool) -> None:
         """What the provider says of the request: True when it goes out, False when the upstream has turned it down."""
         self.billed = billed
-        if billed and self.laid is not None:
-            self.laid.goes_out()
+        if billed and self.passage is not None:
+            self.passage.goes_out()
 
     @property
     def deadline(self) -> float | None:
@@ -117,8 +117,8 @@ class Flight:
 
     def begun(self, usage: Usage | None) -> None:
         """The answer has begun, or goes on; ``usage`` as far as it was reported."""
-        if self.laid is not None and self._deltas:
-            self.laid.begun(usage)
+        if self.passage is not None and self._deltas:
+            self.passage.begun(usage)
 
     @property
     def told(self) -> int:

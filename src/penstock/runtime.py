@@ -74,7 +74,7 @@ class Runtime:
         """Call off what is under way, and keep what was learned."""
         await self.engine.close()
         await self.records.save(_FACTORS, msgspec.json.encode(self.engine.rules.factors))
-        await self.engine.prefixes.close()
+        await self.engine.prefixes.memory.close()
         for part in (self.records, *self._closing):
             await part.close()
 
@@ -127,7 +127,7 @@ async def build(
         ),
         sinks=(receipts, record, alert, *sinks),
     )
-    await engine.prefixes.exchange()
+    await engine.prefixes.memory.exchange()
     return Runtime(settings, engine, receipts, records, (replies, holds, *connections))
 
 

@@ -46,7 +46,7 @@ def test_all_others_start_when_the_first_has_begun_to_be_answered(number: int, s
             usages = [used(outcome) for outcome in await finished(clock, tasks)]
             assert sum(usage.cache_write_5m > 0 for usage in usages) == 1
             assert sum(usage.cache_read > 0 for usage in usages) == number - 1
-            assert at.engine.prefixes.seen.followed == number - 1
+            assert at.engine.prefixes.memory.seen.followed == number - 1
 
     asyncio.run(main())
 
@@ -91,8 +91,8 @@ def test_followers_that_leave_leave_nothing_held() -> None:
             _, held = await at.account()
             assert held == 0
             assert not at.engine._flights
-            assert not at.engine.prefixes._leaders._here
-            assert not at.engine.prefixes._leaders._writing
+            assert not at.engine.prefixes.memory.leaders._here
+            assert not at.engine.prefixes.memory.leaders._writing
 
     asyncio.run(main())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.leaders import Leaders
+from penstock.prefixes.leaders import Leaders
 from penstock.testing import FakeClock
 
 LONG, LONGER, OTHER = b"long", b"longer", b"other"

@@ -18,7 +18,8 @@ from penstock.flow import Done, Settle, Shape
 from penstock.policy.layout.blocks import blocks
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.prefixes import Prefixes
-from penstock.runtime import build
+from penstock.prefixes.laid import Laid
+from penstock.runtime import Runtime, build
 from penstock.testing import FakeClock, Plan, ScriptedProvider, SimulatedCache
 from penstock.ticket import Outcome
 from penstock.values import Call, Usage
@@ -124,7 +125,7 @@ def test_an_agents_loop_reads_what_it_said_before() -> None:
         async with rig(clock) as at:
             usages = await loop(at, clock)
             assert cost(usages) <= 0.30
-            seen = at.engine.prefixes.seen
+            seen = at.engine.prefixes.memory.seen
             assert (seen.calls, seen.missed) == (40, 0)
             assert seen.read == sum(usage.cache_read for usage in usages)
             assert 0.9 * seen.read <= seen.expected <= seen.read
@@ -237,7 +238,7 @@ def test_one_that_is_called_off_while_it_waits_for_siblings_is_none() -> None:
             await clock.settle()
             gone.cancel()
             await clock.settle()
-            assert not at.engine.prefixes._leaders._here
+            assert not at.engine.prefixes.memory.leaders._here
             (outcome,) = await finished(clock, [asyncio.create_task(at.engine.run(question("Two?", stream=True)))])
             assert cost([used(outcome)]) == 1.0  # nobody is there to read what it would write
 
@@ -256,7 +257,7 @@ def test_a_leader_that_fails_leaves_the_lead_to_the_next() -> None:
             assert len(usages) == 4
             assert sum(usage.cache_write_5m > 0 for usage in usages) == 1
             assert sum(usage.cache_read > 0 for usage in usages) == 3
-            assert not at.engine.prefixes._leaders._writing
+            assert not at.engine.prefixes.memory.leaders._writing
 
     asyncio.run(main())
 
@@ -280,7 +281,7 @@ def test_nobody_waits_for_what_can_be_read_already() -> None:
             assert at.provider.in_flight == 5
             usages = [used(outcome) for outcome in await finished(clock, tasks)]
             assert min(usage.cache_read for usage in usages) > 2000
-            assert at.engine.prefixes.seen.followed == 0
+            assert at.engine.prefixes.memory.seen.followed == 0
 
     asyncio.run(main())
 
@@ -303,18 +304,23 @@ def test_a_fan_out_at_a_provider_that_caches_by_itself_follows_its_leader() -> N
     asyncio.run(main())
 
 
+async def passed(at: Runtime, call: Call) -> Laid:
+    """How a call was laid out that goes all the way."""
+    passage = await at.engine.prefixes.lay(call, None)
+    assert passage is not None
+    assert await passage.turn(None) == (None, 0.0)
+    passage.ended(Usage(input=4000))
+    return passage.laid
+
+
 def test_what_is_known_of_prefixes_outlives_a_run(tmp_path: Path) -> None:
     async def main() -> None:
         first = await build(Settings(), at=tmp_path)
-        laid = await first.engine.prefixes.lay(turn(3), None)
-        assert await laid.turn(None) == (None, 0.0)
-        laid.ended(Usage(input=4000))
+        laid = await passed(first, turn(3))
         assert laid.notes["known"] == 0
         await first.close()
         second = await build(Settings(), at=tmp_path)
-        again = await second.engine.prefixes.lay(turn(4), None)
-        assert again.notes["known"] == laid.notes["blocks"]
-        again.ended(None)
+        assert (await passed(second, turn(4))).notes["known"] == laid.notes["blocks"]
         await second.close()
 
     asyncio.run(main())
@@ -323,18 +329,16 @@ def test_what_is_known_of_prefixes_outlives_a_run(tmp_path: Path) -> None:
 def test_processes_that_run_at_once_learn_from_each_other(tmp_path: Path) -> None:
     async def main() -> None:
         one, two = await build(Settings(), at=tmp_path), await build(Settings(), at=tmp_path)
-        laid = await one.engine.prefixes.lay(turn(3), None)
-        await laid.turn(None)
-        laid.ended(Usage(input=4000))
-        await one.engine.prefixes.exchange()
-        await two.engine.prefixes.exchange()
-        other = await two.engine.prefixes.lay(turn(4), None)
+        laid = await passed(one, turn(3))
+        await one.engine.prefixes.memory.exchange()
+        await two.engine.prefixes.memory.exchange()
+        other = await passed(two, turn(4))
         assert other.notes["known"] == laid.notes["blocks"]
-        other.ended(None)
         await one.close()
         await two.close()
         again = await build(Settings(), at=tmp_path)
-        assert again.engine.prefixes.writes.guard(laid.bill).sent == one.engine.prefixes.writes.guard(laid.bill).sent
+        both = laid.decision.total + other.decision.total if laid.decision and other.decision else 0
+        assert again.engine.prefixes.memory.writes.guard(laid.bill).sent == both > 0
         await again.close()
 
     asyncio.run(main())

@@ -9,9 +9,9 @@ from tests.engine.test_prefixes import CONTEXT, cost, finished, question, rig, t
 from penstock.flow import Settle
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.prefixes import Prefixes
+from penstock.prefixes.warming import Warming
 from penstock.testing import FakeClock
 from penstock.values import Usage
-from penstock.warming import Warming
 
 
 async def pauses(*, keep_warm: bool, pause: float) -> tuple[list[Usage], list[Usage]]:
@@ -19,7 +19,7 @@ async def pauses(*, keep_warm: bool, pause: float) -> tuple[list[Usage], list[Us
     clock = FakeClock()
     async with rig(clock) as at:
         at.engine.prefixes = Prefixes(clock, settings=LayoutSettings(keep_warm=keep_warm))
-        at.engine._warming = Warming(clock, at.engine.prefixes.writes, at.engine.run) if keep_warm else None
+        at.engine._warming = Warming(clock, at.engine.prefixes.memory.writes, at.engine.run) if keep_warm else None
         usages = []
         for number in range(72):
             (outcome,) = await finished(clock, [asyncio.create_task(at.engine.run(turn(number)))])
@@ -51,7 +51,7 @@ def test_nothing_is_kept_for_who_never_comes_back() -> None:
         clock = FakeClock()
         async with rig(clock) as at:
             at.engine.prefixes = Prefixes(clock, settings=LayoutSettings(keep_warm=True))
-            at.engine._warming = Warming(clock, at.engine.prefixes.writes, at.engine.run)
+            at.engine._warming = Warming(clock, at.engine.prefixes.memory.writes, at.engine.run)
             calls = [question(f"Number {n}?", stream=False) for n in range(10)]
             await finished(clock, [asyncio.create_task(at.engine.run(call)) for call in calls])
             for _ in range(40):
@@ -66,7 +66,7 @@ def test_closing_sees_to_nothing_more() -> None:
         clock = FakeClock()
         async with rig(clock) as at:
             at.engine.prefixes = Prefixes(clock, settings=LayoutSettings(keep_warm=True))
-            at.engine._warming = Warming(clock, at.engine.prefixes.writes, at.engine.run)
+            at.engine._warming = Warming(clock, at.engine.prefixes.memory.writes, at.engine.run)
             calls = [question(f"Number {n}?", stream=False, context=CONTEXT) for n in range(3)]
             await finished(clock, [asyncio.create_task(at.engine.run(call)) for call in calls])
             assert at.engine._warming._seen_to

@@ -25,7 +25,7 @@ IMPURE_MODULES = {
 # The rooms of the house, from the ground up. A room may import those named; `errors` and `values` are open to all.
 LEDGER_DOWN = {"ledger", "meter"}
 PORTS = {"clock", "providers", "stores"}
-ENGINE = {"admission", "engine", "flight", "laid", "leaders", "prefixes", "ticket", "warming"}
+ENGINE = {"admission", "engine", "flight", "prefixes", "ticket"}
 LIBRARY = {"client", "config", "context", "parallel", "rlm", "runtime", "telemetry"}
 BELOW_FACES = PURE | PORTS | ENGINE | LIBRARY
 MAY_IMPORT: dict[str, set[str]] = {

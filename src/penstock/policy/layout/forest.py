@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.policy.layout.odds import Watch
 
-__all__ = ["Forest", "Node"]
+__all__ = ["Forest", "Node", "warm_upto"]
 
 MOST_NODES = 100_000
 """About 30 MB, and half an hour of 40,000 tokens a second in blocks of 512."""
@@ -98,3 +98,8 @@ class Forest:
             self.touched.pop(self.nodes.popitem(last=False)[0], None)
         path.reverse()
         return path
+
+
+def warm_upto(path: Sequence[Node], now: float) -> int:
+    """How many of the nodes of a prompt, from the root, the longest prefix has that can be read."""
+    return next((at for at in range(len(path), 0, -1) if path[at - 1].warm(now)), 0)

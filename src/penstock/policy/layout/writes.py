@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from penstock.policy.layout.choice import Choice, Point, best
-from penstock.policy.layout.forest import Forest, Node
+from penstock.policy.layout.forest import Forest, Node, warm_upto
 from penstock.policy.layout.guard import Guard
 from penstock.policy.layout.odds import AGES, Odds, kept_of, within
 from penstock.policy.layout.places import PrefixBlock, Prompt
@@ -107,7 +107,7 @@ class Writes:
         self.odds.advance(now)
         prompt = Prompt(blocks, rules)
         path = self.forest.known([family + block.digest for block in blocks])
-        warm = next((at for at in range(len(path), 0, -1) if path[at - 1].warm(now)), 0)
+        warm = warm_upto(path, now)
         room = rules.most_marks - (warm > 0)
         if not prompt.end:
             return Decision(total=prompt.upto(len(blocks)), why="no mark can be set")

@@ -12,8 +12,8 @@ import msgspec
 
 from penstock.clock import Clock
 from penstock.flow import Settle
-from penstock.laid import Laid
 from penstock.policy.layout.writes import Writes
+from penstock.prefixes.laid import Laid
 from penstock.ticket import Outcome
 from penstock.values import Call
 from penstock.values.caching import CacheRules
@@ -51,12 +51,11 @@ class Warming:
         call = _reading(laid.call)
         if call is None or laid.decision is None or not laid.decision.marks:
             return
-        rules, found = laid.ruled
         last = laid.decision.marks[-1]
-        tokens = sum(block.tokens for block in found[:last])
-        kept = _Kept(laid.family + found[last - 1].digest, tokens, rules, call, laid.bill)
+        tokens = sum(block.tokens for block in laid.found[:last])
+        kept = _Kept(laid.digests[last - 1], tokens, laid.rules, call, laid.bill)
         for mark in laid.decision.marks:
-            before = self._seen_to.pop(laid.family + found[mark - 1].digest, None)
+            before = self._seen_to.pop(laid.digests[mark - 1], None)
             if before is not None:
                 before.cancel()
         if len(self._seen_to) < _MOST:

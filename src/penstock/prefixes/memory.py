@@ -1,0 +1,69 @@
+"""What is known of prefixes: by all calls of one engine, and by the processes that share a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.clock import Clock
+from penstock.policy.layout.guard import ALLOWANCE
+from penstock.policy.layout.notebook import Notebook
+from penstock.policy.layout.reconciled import Reconciled
+from penstock.policy.layout.sizes import Sizes
+from penstock.policy.layout.writes import Writes
+from penstock.prefixes.leaders import Leaders
+from penstock.stores.later import Later
+from penstock.stores.prefixes import Registry
+
+__all__ = ["Memory"]
+
+_NEWS_SECONDS = 1.0
+"""How often the registry is told what is new, while there is something."""
+
+
+class Memory:
+    """One for each engine."""
+
+    def __init__(self, clock: Clock, registry: Registry | None = None) -> None:
+        self.clock = clock
+        self.writes = Writes(allowance=ALLOWANCE)
+        """What was sent, what is warm, and which writes pay."""
+        self.leaders = Leaders(clock)
+        """Who is under way with which prefix."""
+        self.sizes = Sizes()
+        """How many tokens the provider makes of a prompt."""
+        self.seen = Reconciled()
+        """What was expected of the providers' caches, beside what they reported."""
+        self._registry = registry
+        self._notebook = Notebook(self.writes)
+        self._later = Later(self.exchange, _NEWS_SECONDS)
+
+    def cold(self, prefixes: Sequence[bytes]) -> list[bytes]:
+        """Those of which nobody has seen that they can be read."""
+        now, nodes = self.clock.now(), self.writes.forest.nodes
+        return [each for each in prefixes if each not in nodes or not nodes[each].warm(now)]
+
+    def readable(self, prefixes: Sequence[bytes], seconds: float) -> None:
+        """From now on these can be read, for so long."""
+        now = self.clock.now()
+        for prefix in prefixes:
+            node = self.writes.forest.changing(prefix)
+            if node is not None:
+                node.written(now, seconds)
+
+    def news(self) -> None:
+        """There is something to tell the registry."""
+        if self._registry is not None:
+            self._later.ask()
+
+    async def exchange(self) -> None:
+        """Tell the registry what is new here, and learn what is new there: at first, all that is known."""
+        if self._registry is not None:
+            known = await self._registry.exchange(self._notebook.news(), self.clock.now())
+            self._notebook.learn(known, self.clock.now())
+
+    async def close(self) -> None:
+        """Leave what was learned to the others, and to the next run."""
+        self._later.drop()
+        await self.exchange()
+        if self._registry is not None:
+            await self._registry.close()
