@@ -18,6 +18,7 @@ from penstock.engine import Engine
 from penstock.flow import Done, Fallback, Rules, Settle
 from penstock.ledger import Receipt, total
 from penstock.meter import Factors, PriceBook, count
+from penstock.policy.layout.salt import salted
 from penstock.prefixes import Prefixes
 from penstock.providers.dialects import dialect
 from penstock.providers.embedded import EmbeddedReader
@@ -112,7 +113,11 @@ async def build(
     engine = Engine(
         providers=providers,
         rules=Rules(
-            PriceBook(settings.prices), await _factors(records), fit=fit, fallbacks=_fallbacks(settings, providers)
+            PriceBook(settings.prices),
+            await _factors(records),
+            fit=fit,
+            fallbacks=_fallbacks(settings, providers),
+            policies=(("layout", salted),) if settings.layout.salt_tenants else (),
         ),
         replies=replies,
         admission=Admission(holds, clock),

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import penstock
-from penstock.testing import Plan, Upstream
+from penstock.testing import Plan, SimulatedCache, Upstream
 from penstock.values import Usage
 
 USAGE = Usage(input=100, output=10)
+CONTEXT = " ".join(f"Train {number} leaves at {number % 24}:{number % 60:02}." for number in range(1000))
 
 
 def opened(up: Upstream, **options: object):  # type: ignore[no-untyped-def]
@@ -207,5 +208,21 @@ def test_a_budget_that_is_a_number_binds_as_one_that_is_written(budget: float | 
             with pytest.raises(penstock.BudgetExceeded):
                 await lm("Why?", max_tokens=2000)
             assert not up.exchanges
+
+    asyncio.run(main())
+
+
+def test_a_context_is_written_before_the_first_call_comes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Upstream("Nine.", cache=SimulatedCache("anthropic")) as up:
+            options = {"provider": "anthropic", "base_url": up.url, "model": "claude-sonnet-4-5", "home": tmp_path}
+            async with penstock.open(**options) as lm:  # type: ignore[arg-type]
+                told = await lm.prewarm(CONTEXT)
+                assert int(told.receipt.saved["layout"]) == -int(told.receipt.spent) < 0
+                first = await lm("When does it leave?", context=CONTEXT)
+                assert first.usage is not None
+                assert first.usage.cache_read > 0.9 * first.usage.prompt
+                assert int(first.receipt.saved["layout"]) > 0
+                assert up.exchanges[0].question.body["max_tokens"] == 1
 
     asyncio.run(main())

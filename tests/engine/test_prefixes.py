@@ -16,13 +16,14 @@ from tests.engine.rig import SCOPE, Rig
 from penstock.config import Settings
 from penstock.flow import Done, Settle, Shape
 from penstock.policy.layout.blocks import blocks
+from penstock.policy.layout.salt import salted
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.prefixes import Prefixes
 from penstock.prefixes.laid import Laid
 from penstock.runtime import Runtime, build
 from penstock.testing import FakeClock, Plan, ScriptedProvider, SimulatedCache
 from penstock.ticket import Outcome
-from penstock.values import Call, Usage
+from penstock.values import Call, Scope, Usage
 
 MODEL = "claude-sonnet-4-5"
 CONTEXT = " ".join(f"Clause {number}: the party of part {number} owes {number * 7} days." for number in range(500))
@@ -386,3 +387,22 @@ def test_breakpoints_cost_a_conversation_nothing() -> None:
     assert marked <= plain
     assert usages[0].cache_read == 0
     assert all(usage.cache_read for usage in usages[1:])
+
+
+def test_tenants_who_share_a_key_share_no_cache() -> None:
+    async def main(*, salt: bool) -> list[bool]:
+        clock = FakeClock()
+        async with rig(clock, "openai", "openai") as at:
+            policies = (("layout", salted),) if salt else ()
+            at.engine.rules = msgspec.structs.replace(at.engine.rules, policies=policies)
+            usages: list[Usage] = []
+            for tenant in ("ann", "bob", "ann"):
+                messages = [{"role": "system", "content": CONTEXT}, {"role": "user", "content": f"I am {tenant}."}]
+                raw = msgspec.json.encode({"model": "gpt-4o", "messages": messages})
+                scope = Scope(tenant, SCOPE.session, SCOPE.run)
+                call = Call.parse(raw, dialect="openai", provider="p", origin="script", scope=scope, reuse="off")
+                usages += [used(each) for each in await finished(clock, [asyncio.create_task(at.engine.run(call))])]
+            return [usage.cache_read > 0 for usage in usages]
+
+    assert asyncio.run(main(salt=False)) == [False, True, True]
+    assert asyncio.run(main(salt=True)) == [False, False, True]

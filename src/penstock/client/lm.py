@@ -174,6 +174,18 @@ class LM:
                 if delta.text:
                     yield delta.text
 
+    async def prewarm(self, context: str, *, system: str | None = None, model: str | None = None) -> Reply:
+        """Have the provider cache a ``context``, before calls come that share it: the first of them is as fast then.
+
+        A call of its own, answered with one token. In money that wins nothing, since the first to come would have
+        written the same, so what it costs stands in the ledger as a loss of ``layout``. ``system`` and ``model`` have
+        to be those of the calls to come.
+        """
+        messages = conversation("?", context, None)
+        call = self.call(messages, system=system, model=model, max_tokens=1, reuse="off")
+        call = msgspec.structs.replace(call, warms=True, charged_to="layout")
+        return Reply.of(await self.runtime.engine.run(call), messages)
+
     @property
     def ledger(self) -> Receipt:
         """All that was asked, spent and saved through this `LM` so far. ``print`` it."""

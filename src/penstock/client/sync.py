@@ -120,6 +120,10 @@ class SyncLM:
         finally:
             self._portal.call(pieces.aclose())
 
+    def prewarm(self, context: str, **options: Any) -> Reply:
+        """Have the provider cache a context; see `LM.prewarm`."""
+        return self._portal.call(self._lm.prewarm(context, **options))
+
     @property
     def ledger(self) -> Receipt:
         """All that was asked, spent and saved so far."""

@@ -131,7 +131,7 @@ class Prefixes:
         shape = "tools" if laid.call.body.get("tools") else ""
         about: dict[str, Any] = {"family": laid.family, "bill": laid.bill, "shape": shape}
         decision = decide(laid.found, now, laid.rules, **about)
-        if not decision.reads and self.settings.wait_for_leader:
+        if not decision.reads and self.settings.wait_for_leader and not laid.call.warms:
             await self._clock.sleep(_GATHER_SECONDS)
         promised = self._promised(laid, long)
         if promised:
@@ -141,8 +141,8 @@ class Prefixes:
     def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:
         """The longest prefix that others will read if this call writes it, or are writing; by its number of blocks."""
         leaders, first = self.memory.leaders, len(laid.found) - len(long)
-        for at in range(len(long) - 1, -1, -1):
-            there = leaders.siblings(long[at]) > 1 or leaders.writing(long[at])
+        for at in range(len(long) - 1 - laid.call.warms, -1, -1):
+            there = laid.call.warms or leaders.siblings(long[at]) > 1 or leaders.writing(long[at])
             if there and laid.found[first + at].markable:
                 return {first + at + 1: 1.0}
         return {}

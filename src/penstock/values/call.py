@@ -115,6 +115,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The caller set no ``max_tokens`` of its own: what stands in the body may be fitted to a budget."""
     tried: tuple[str, ...] = ()
     """The providers that failed before this one was asked in their place."""
+    warms: bool = False
+    """Made so that others find its prompt in the provider's cache: all of it before its last block."""
     charged_to: str = ""
     """The mechanism that this call is made for: what it costs is that mechanism's loss. Empty: the user asked."""
 

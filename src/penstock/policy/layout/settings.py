@@ -19,6 +19,9 @@ class LayoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether lines of a system prompt that hold a time, an id or a counter may be moved behind its others."""
     keep_warm: bool = False
     """Whether a prefix that is about to expire is read for its own sake, where that is expected to pay."""
+    salt_tenants: bool = False
+    """Whether each tenant's prompts begin with a text of its own, so that tenants who share a key at a provider share
+    nothing of its cache."""
     wait_for_leader: bool = True
     """Whether calls that share a prefix that is not cached wait until the first of them can be read."""
 
