@@ -9,13 +9,23 @@ from tempfile import TemporaryDirectory
 
 from penstock.stores.holds import Holds, MemoryHolds
 from penstock.stores.holds_sqlite import LEASE_SECONDS, SCHEMA, SqliteHolds
+from penstock.stores.originals import MemoryOriginals, Originals
+from penstock.stores.originals_sqlite import SqliteOriginals
 from penstock.stores.prefixes import Registry
 from penstock.stores.prefixes_sqlite import SqliteRegistry
 from penstock.stores.records import MemoryRecords, Records, SqliteRecords
 from penstock.stores.replies import MemoryReplies, Replies, TieredReplies
 from penstock.stores.replies_sqlite import SqliteReplies
 from penstock.stores.sqlite import Database
-from penstock.testing.laws import HoldsLaws, LearnedLaws, RecordsLaws, RegistryLaws, RepliesLaws, SharedHoldsLaws
+from penstock.testing.laws import (
+    HoldsLaws,
+    LearnedLaws,
+    OriginalsLaws,
+    RecordsLaws,
+    RegistryLaws,
+    RepliesLaws,
+    SharedHoldsLaws,
+)
 
 
 def refuse(message: str) -> None:
@@ -143,3 +153,36 @@ class TestSqliteRegistry(RegistryLaws):
             yield join
             for registry in joined:
                 await registry.close()
+
+
+class TestMemoryOriginals(OriginalsLaws):
+    @asynccontextmanager
+    async def make(self, max_bytes: int) -> AsyncIterator[Originals]:
+        store = MemoryOriginals(max_bytes)
+        yield store
+        await store.close()
+
+
+class TestSqliteOriginals(OriginalsLaws):
+    @asynccontextmanager
+    async def make(self, max_bytes: int) -> AsyncIterator[Originals]:
+        with folder() as home:
+            store = await SqliteOriginals.at(home / "originals.db", warn=refuse, max_bytes=max_bytes)
+            yield store
+            await store.close()
+
+
+class TestOriginalsAfterTheFileFailed(OriginalsLaws):
+    """A run that lost its file goes on under the same laws."""
+
+    @asynccontextmanager
+    async def make(self, max_bytes: int) -> AsyncIterator[Originals]:
+        with folder() as home:
+            said: list[str] = []
+            store = await SqliteOriginals.at(home / "originals.db", warn=said.append, max_bytes=max_bytes)
+            store._memory = MemoryOriginals(max_bytes)
+            await store._database.write(lambda connection: connection.execute("DROP TABLE originals"))
+            await store.put({"lost": ""}, 0.0)
+            assert len(said) == 1
+            yield store
+            await store.close()

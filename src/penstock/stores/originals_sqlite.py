@@ -1,0 +1,87 @@
+"""`Originals` in a file that several processes share."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from penstock.stores.originals import MemoryOriginals
+from penstock.stores.sqlite import Database, Schema, Unusable
+
+__all__ = ["DISK_BYTES", "SqliteOriginals"]
+
+DISK_BYTES = 500 << 20
+"""What the texts on disk may take by default, packed: about a quarter of their size."""
+
+_SCHEMA = Schema(
+    "compressed texts",
+    (
+        (
+            "CREATE TABLE originals (name TEXT PRIMARY KEY, used REAL NOT NULL, bytes INTEGER NOT NULL, "
+            "packed BLOB NOT NULL)",
+            "CREATE INDEX originals_used ON originals (used, bytes)",
+        ),
+    ),
+)
+
+
+class SqliteOriginals:
+    """`Originals` in a SQLite file. When the file fails, each process goes on with those that it compresses itself."""
+
+    def __init__(self, database: Database, *, max_bytes: int = DISK_BYTES) -> None:
+        self._database = database
+        self._max_bytes = max_bytes
+        self._memory = MemoryOriginals()
+
+    @classmethod
+    async def at(
+        cls, path: Path | None, *, warn: Callable[[str], None], max_bytes: int = DISK_BYTES
+    ) -> SqliteOriginals:
+        """The texts in the file at ``path``."""
+        return cls(await Database.open(path, _SCHEMA, warn=warn), max_bytes=max_bytes)
+
+    async def put(self, texts: Mapping[str, str], now: float) -> None:
+        """See `Originals`."""
+        packed = {name: zlib.compress(text.encode("utf-8", "surrogatepass"), 1) for name, text in texts.items()}
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows = [(name, now, len(each), each) for name, each in packed.items()]
+            connection.executemany("INSERT OR REPLACE INTO originals VALUES (?, ?, ?, ?)", rows)
+            _make_room(connection, self._max_bytes)
+
+        try:
+            await self._database.write(work)
+        except Unusable:
+            await self._memory.put(texts, now)
+
+    async def get(self, name: str, now: float) -> str | None:
+        """See `Originals`. What is damaged is not here."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[bytes]]:
+            connection.execute("UPDATE originals SET used = ? WHERE name = ?", (now, name))
+            return connection.execute("SELECT packed FROM originals WHERE name = ?", (name,)).fetchall()
+
+        try:
+            rows = await self._database.write(work)
+        except Unusable:
+            return await self._memory.get(name, now)
+        for (packed,) in rows:
+            with contextlib.suppress(zlib.error, UnicodeDecodeError):
+                return zlib.decompress(packed).decode("utf-8", "surrogatepass")
+        return None
+
+    async def close(self) -> None:
+        """See `Originals`."""
+        self._database.close()
+
+
+def _make_room(connection: sqlite3.Connection, most: int) -> None:
+    """Those that were not asked for the longest time go, until the others fit."""
+    (total,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM originals").fetchone()
+    while total > most:
+        name, size = connection.execute("SELECT name, bytes FROM originals ORDER BY used LIMIT 1").fetchone()
+        connection.execute("DELETE FROM originals WHERE name = ?", (name,))
+        total -= size
