@@ -46,6 +46,9 @@ class PenstockError(Exception):
     spent_nano: int | None = None
     """What had been spent when it was raised, where whoever handed it on knows."""
 
+    call_id: str = ""
+    """The id of the call that has no answer, of which `penstock why` tells; empty where that is not known."""
+
     def __init__(self, message: str, *, mend: str = "") -> None:
         super().__init__(f"{message} ({mend})" if mend else message)
         self.message = message

@@ -174,6 +174,31 @@ def test_an_upstream_that_fails_is_told_in_one_line(notes: Path, plan: Plan, cod
     assert len([line for line in run.stderr.splitlines() if line.startswith("penstock:")]) == 1
 
 
+def test_what_a_question_without_an_answer_took_can_be_looked_at(notes: Path) -> None:
+    with serving(Plan("Because of", usage=USAGE, cut_after=20)) as up:
+        run = penstock("ask", "Why?", "notes", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url)
+        plain = penstock("ask", "Why not?", "--json", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url)
+    (line,) = [line for line in run.stderr.splitlines() if " · why: " in line]
+    assert line.startswith("asked $0.0")
+    told = penstock(*line.partition(" · why: penstock ")[2].split(), cwd=notes.parent).stdout
+    assert "answer  none: " in told
+    assert "as an estimate" in told
+    failed = json.loads(plain.stdout)
+    why = json.loads(penstock("why", "--json", cwd=notes.parent).stdout)
+    assert (why["id"], why["spent_nano"]) == (failed["id"], failed["spent_nano"])
+    assert failed["spent_nano"] > 0
+
+
+def test_an_amount_that_is_an_estimate_says_so(notes: Path) -> None:
+    for usage, estimated in ((None, True), (USAGE, False)):
+        with serving(Plan("At nine.", usage=usage)) as up:
+            question = ("ask", "Why?", "notes", "--fresh")
+            run = penstock(*question, cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url)
+            told = json.loads(penstock(*question, "--json", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL=up.url).stdout)
+        assert told["estimated"] is estimated
+        assert (" + saved $0.00 (estimated) · " in run.stderr) is estimated
+
+
 def test_a_server_that_is_not_there(notes: Path) -> None:
     run = penstock("ask", "Why?", "notes", cwd=notes.parent, PENSTOCK_OPENAI_BASE_URL="http://127.0.0.1:9")
     assert run.returncode == 4
@@ -192,7 +217,8 @@ def test_a_budget_that_does_not_allow_it_sends_nothing(notes: Path) -> None:
 
 def test_an_error_with_json_is_an_object_too(notes: Path) -> None:
     run = penstock("ask", "Why?", "nowhere", "--json", cwd=notes.parent)
-    assert json.loads(run.stdout)["error"]["type"] == "BadInput"
+    told = json.loads(run.stdout)
+    assert (told["error"]["type"], told["id"]) == ("BadInput", None)
 
 
 @pytest.mark.parametrize("name", ["records.sqlite", "replies.sqlite"])

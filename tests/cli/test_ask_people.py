@@ -50,6 +50,8 @@ def test_a_reading_that_cannot_be_afforded_is_refused_before_it_begins(tmp_path:
         assert up.served == 0
     assert run.returncode == 3
     assert "parts costs at least $0." in run.stderr
+    assert "and the budget of this session has $0.03 left" in run.stderr
+    assert "why:" not in run.stderr, "nothing was asked"
 
 
 def test_a_reading_in_parts_is_explained_as_a_whole(tmp_path: Path) -> None:
@@ -77,8 +79,40 @@ def test_what_was_spent_is_told_when_a_reading_fails(tmp_path: Path) -> None:
             "ask", "Why?", "logs", "--model", "gpt-4o-mini", "--json", cwd=tmp_path, PENSTOCK_OPENAI_BASE_URL=up.url
         )
     assert run.returncode == 4
-    assert json.loads(run.stdout)["spent_nano"] >= 5 * 21_000
+    told = json.loads(run.stdout)
+    assert told["spent_nano"] >= 5 * 21_000
     assert "= spent $0.0" in run.stderr
+    assert f" · why: penstock why {told['id']}\n" in run.stderr
+    why = json.loads(penstock("why", "--json", cwd=tmp_path).stdout)  # the last one is the whole, not one of its calls
+    assert (why["id"], why["source"], why["spent_nano"]) == (told["id"], "refused", told["spent_nano"])
+    *parts, end = why["steps"]
+    assert len(parts) > 10
+    assert (end["state"], end["error"]) == ("Refused", "Rejected")
+    spent = [json.loads(penstock("why", part["id"], "--json", cwd=tmp_path).stdout)["spent_nano"] for part in parts[:2]]
+    assert spent == [part["spent_nano"] for part in parts[:2]]
+    shown = penstock("why", cwd=tmp_path).stdout
+    assert "answer  none: " in shown
+    assert "c_" in shown.partition("\n\n")[2]
+
+
+def test_a_reading_that_was_broken_off_is_told_as_a_whole(tmp_path: Path) -> None:
+    large(tmp_path / "logs")
+    with serving([Plan("Notes.", usage=USAGE)] * 3 + [Plan("Never.", hang=True)] * 200) as up:
+        command = [sys.executable, "-m", "penstock", "ask", "Why?", "logs", "--model", "gpt-4o-mini"]
+        environment = {**os.environ, "PENSTOCK_OPENAI_BASE_URL": up.url}
+        run = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(3000):
+            if up.served > 3:
+                break
+            threading.Event().wait(0.01)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=30)
+    assert run.returncode == 130
+    spent = told.partition("= spent ")[2].partition(" ")[0]
+    assert " · why: penstock why\n" in told
+    why = json.loads(penstock("why", "--json", cwd=tmp_path).stdout)
+    assert why["spent"] == spent
+    assert [step["state"] for step in why["steps"][-2:]] == ["Part", "Refused"]
 
 
 def test_an_answer_that_was_cut_says_so(notes: Path) -> None:

@@ -200,7 +200,9 @@ def test_one_budget_holds_for_all_that_a_command_asks_under_whatever_keys(tmp_pa
             assert done.returncode == 0, done.stderr
             answered, again, *refused = done.stdout.splitlines()
             assert (answered, again) == ("200", "200")
-            assert all("402 the call may cost up to $0.0" in line and "budget 'run'" in line for line in refused)
+            assert all(
+                "402 the call may cost up to $0.0" in line and "the budget of this run has" in line for line in refused
+            )
             first, *warned, cause, last = done.stderr.splitlines()
             assert first == "done"
             assert [line for line in warned if "penstock: budget: $0.04" in line] == warned

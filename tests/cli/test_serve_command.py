@@ -101,6 +101,9 @@ def test_what_is_under_way_may_go_on_for_so_long_when_it_is_stopped(tmp_path: Pa
             process.send_signal(signal.SIGTERM)
             status, said = await asking  # which would never end
             assert (status, said["error"]["message"]) == (503, "the gateway is being stopped (try again in a moment)")
+            assert process.stderr is not None
+            *_, last = (await process.stderr.read()).decode().splitlines()
+            assert last == "requests that did not end within 1 s (drain) are broken off: 1"
             assert await process.wait() == 0
 
     asyncio.run(main())

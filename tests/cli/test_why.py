@@ -15,7 +15,7 @@ import penstock
 from penstock.cli import main
 from penstock.errors import PenstockError
 from penstock.stores.records import CallRecord, SqliteRecords
-from penstock.testing import Plan, Upstream
+from penstock.testing import Plan, SimulatedCache, Upstream
 from penstock.values import Usage
 
 USAGE = Usage(input=900, cache_read=100, output=150, reasoning=50)
@@ -77,7 +77,7 @@ def test_a_call_that_was_sent(why: Any) -> None:
     ]
     assert steps(told) == {
         "Lookup": "is there a stored answer? there is none (no variety was asked for)",
-        "Follow": "nothing to share: the call goes its own way",
+        "Follow": "no other call's answer is waited for",
         "Shape": "a request of 69 bytes for gpt-5-mini",
         "Send": "asked openai for gpt-5-mini",
         "Settle": "used 1,000 tokens in (100 read from the prompt cache) and 200 out (50 of them reasoning)",
@@ -153,6 +153,120 @@ def test_a_reading_in_parts_names_its_calls(why: Any) -> None:
     told = why("c_9")
     assert "answer  put together in 2 calls, since the files do not fit one\n" in told
     assert told.splitlines()[-2:] == [f"{'':14}Part    c_1 from openai, $0.000021", f"{'':14}Part    c_2 from reuse"]
+
+
+def test_a_reading_that_failed_names_its_calls_and_says_why(why: Any) -> None:
+    parts = [
+        {"state": "Part", "id": "c_1", "source": "openai", "spent_nano": 21_000},
+        {"state": "Part", "id": "c_2", "source": "refused", "spent_nano": 150},
+        {"state": "Refused", "error": "Overloaded", "message": "the upstream answered 529: busy"},
+    ]
+    recorded(CallRecord(id="c_9", at=1.8e9, model="m", provider="openai", source="refused", scope=(), steps=parts))
+    told = why("c_9")
+    assert "answer  none: the upstream answered 529: busy\n" in told
+    *_, part, end = told.splitlines()
+    assert (part, end) == (f"{'':14}Part    c_2 no answer, $0.00000015", f"{'':14}Refused no answer (Overloaded)")
+
+
+def laid_out(seen: dict[str, Any], edits: list[dict[str, Any]], cache: str, waited: float = 0.0) -> CallRecord:
+    """A call whose prompt was laid out for the provider's cache."""
+    usage = {"input": 7, "cache_read": 4000, "output": 2}
+    states = [
+        {"state": "Shape", "after_ms": 0.1, "bytes": 19_416, "model": "m", "layout": seen},
+        {"state": "Send", "after_ms": 0.5, "provider": "anthropic", "model": "m", "edits": edits},
+        {"state": "Settle", "after_ms": 2.0, "usage": usage, "estimated": False, "cache": cache},
+    ]
+    if waited:
+        states[1]["waited_seconds"] = waited
+    return CallRecord(id="c_9", at=1.8e9, model="m", provider="anthropic", source="anthropic", scope=(), steps=states)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ({"known": 0, "blocks": 3, "new_from": "system"}, "; nothing of its prompt sent before"),
+        (
+            {"known": 2, "blocks": 3, "new_from": "messages.1.content"},
+            "; 2 of 3 parts of its prompt sent before, new from messages.1.content",
+        ),
+        ({"known": 3, "blocks": 3, "new_from": ""}, "; 3 of 3 parts of its prompt sent before"),
+        (
+            {"known": 3, "blocks": 3, "new_from": "", "volatile": ["10:00:05"]},
+            "; 3 of 3 parts of its prompt sent before; its system prompt holds 10:00:05: if that changes, what follows "
+            "is paid in full",
+        ),
+    ],
+)
+def test_how_much_of_a_prompt_was_sent_before(why: Any, seen: dict[str, Any], words: str) -> None:
+    recorded(laid_out(seen, [], ""))
+    assert steps(why())["Shape"] == f"a request of 19,416 bytes for m{words}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"why": "the warm prefix is read", "expected_read": 4000, "to_write": 0},
+            "; the prompt cache: about 4,000 tokens to read from it (it is there from an earlier call)",
+        ),
+        (
+            {"why": "the write is expected to pay", "expected_read": 4000, "to_write": 1500},
+            "; the prompt cache: about 4,000 tokens to read from it and about 1,500 tokens to write to it (the write "
+            "is expected to pay)",
+        ),
+        ({"why": "the leader is late", "expected_read": 0}, "; the prompt cache: nothing is written (the earlier "),
+        ({}, ""),
+        ({"tools": "as they were first sent"}, "; its tools in the order of the first time, so that the prompt cache "),
+        ({"salt": "of the tenant"}, "; a short text before all others keeps this tenant's prompts apart"),
+        ({"breakpoint": "where prompts part"}, "; the prompt cache: a breakpoint where prompts part"),
+        ({"busy": "more than one machine bears"}, "; system set, since many calls begin alike"),
+        ({"moved": ["It is ten."]}, "; behind the rest of the system prompt: It is ten."),
+    ],
+)
+def test_what_was_done_for_the_prompt_cache(why: Any, fields: dict[str, Any], words: str) -> None:
+    edit = {"mechanism": "layout", "path": ["system"], "op": "set", **fields}
+    recorded(laid_out({}, [edit], ""))
+    assert steps(why())["Send"].startswith(f"asked anthropic for m{words}")
+    assert words or steps(why())["Send"] == "asked anthropic for m"
+
+
+@pytest.mark.parametrize(
+    ("cache", "words"),
+    [
+        ("hit", "; as much was read as expected"),
+        ("more", "; more was read than expected"),
+        ("missed: 9,000 tokens were expected to be read", "; 9,000 tokens were expected to be read from the prompt "),
+        ("cold", ""),
+    ],
+)
+def test_what_was_read_beside_what_was_expected(why: Any, cache: str, words: str) -> None:
+    recorded(laid_out({}, [], cache))
+    used = "used 4,007 tokens in (4,000 read from the prompt cache) and 2 out"
+    assert steps(why())["Settle"].startswith(f"{used}{words}")
+    assert words or steps(why())["Settle"] == used
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.007, "7 ms"), (2.34, "2.3 s")])
+def test_how_long_another_call_was_waited_for(why: Any, seconds: float, words: str) -> None:
+    recorded(laid_out({}, [], "", waited=seconds))
+    assert steps(why())["Send"] == f"waited {words} for an earlier call that begins alike; asked anthropic for m"
+
+
+def test_calls_that_share_a_prompt_are_told_without_the_words_of_the_policy(why: Any) -> None:
+    async def ask() -> list[str]:
+        text = "You help tenants. It is 2026-11-21 10:00:05. " + "The tenant pays on the third day. " * 600
+        async with (
+            Upstream("It does.", cache=SimulatedCache("anthropic")) as up,
+            penstock.open(provider="anthropic", base_url=up.url, budget="$5") as lm,
+        ):
+            asking = (lm(f"What of clause {number}?", system=text, max_tokens=50) for number in range(4))
+            return [reply.id for reply in await asyncio.gather(*asking)]
+
+    told = "".join(why(id) for id in asyncio.run(ask()))
+    assert "by layout (the provider's prompt cache)" in told
+    assert "tokens to write to it (unless another call just has: several begin alike)" in told
+    assert "; its system prompt holds 2026-11-21 10:00:05: " in told
+    assert not re.search("siblings|marks|blocks|prefix|leader|cold|=", told.replace("sent before", ""))
 
 
 def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:

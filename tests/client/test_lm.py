@@ -59,10 +59,12 @@ def test_processes_of_one_scope_share_a_budget_and_sessions_without_one_do_not()
                 with pytest.raises(penstock.BudgetExceeded):
                     await lm("Two?", max_tokens=20)
             async with opened(up, scope="team") as lm:
-                with pytest.raises(penstock.BudgetExceeded, match="team"):
+                with pytest.raises(penstock.BudgetExceeded, match="the budget of scope 'team' has"):
                     await lm("Three?", max_tokens=20)
             async with opened(up, budget="$0.00003") as lm:
                 await lm("Two?", max_tokens=20)
+                with pytest.raises(penstock.BudgetExceeded, match="the budget of this session has"):
+                    await lm("Three?", max_tokens=20)
             assert len(up.exchanges) == 2
 
     asyncio.run(main())

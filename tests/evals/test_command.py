@@ -44,11 +44,11 @@ def test_rows_and_figures(trace: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_an_empty_trace_has_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "empty.jsonl").write_text("", "utf-8")
-    assert main(["eval", "prefix", "--trace", str(tmp_path / "empty.jsonl"), "--out", str(tmp_path / "out")]) == 0
-    assert "0 requests" in capsys.readouterr().out
-    assert (tmp_path / "out").read_bytes() == b""
+@pytest.fixture
+def empty(trace: Path) -> Path:
+    path = trace.with_name("empty.jsonl")
+    path.write_text("", "utf-8")
+    return path
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,13 @@ def test_an_empty_trace_has_no_rows(tmp_path: Path, capsys: pytest.CaptureFixtur
     [
         (["--trace", "none.jsonl", "--out", "x"], "cannot read the trace"),
         (["--trace", "trace.jsonl", "--out", "none/x"], "cannot write"),
-        (["--trace", "trace.jsonl", "--out", "x", "--provider", "nobody"], "no rules of marked prefixes"),
+        (["--trace", "trace.jsonl", "--out", "x", "--provider", "nobody"], "at 'nobody' (use --provider anthropic;"),
+        (["--trace", "trace.jsonl", "--out", "x", "--provider", "bedrock"], "with a --model also bedrock"),
+        (["--trace", "empty.jsonl", "--out", "x"], "empty.jsonl is empty"),
         (["--trace", "trace.jsonl", "--out", "x", "--provider", "openai", "--model", "gpt-5"], "no rules of marked"),
     ],
 )
+@pytest.mark.usefixtures("empty")
 def test_what_cannot_be_used(
     trace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: str
 ) -> None:

@@ -100,13 +100,13 @@ def test_a_block_that_is_not_full_is_no_place_and_a_prefix_of_its_own(tmp_path: 
         '{"timestamp": 5, "input_length": 600, "hash_ids": [1, 2]}',
         '{"timestamp": 7.5, "input_length": 1024, "hash_ids": [1, 2], "output_length": 3}',
         "",
-        '{"timestamp": 8, "input_length": 9, "hash_ids": []}',
+        '{"timestamp": 7.5, "input_length": 0, "hash_ids": []}',
     )
     assert (first.at, second.at) == (0.005, 0.0075)
     assert [block.markable for block in first.blocks] == [True, False]
     assert first.blocks[0] == second.blocks[0]
     assert first.blocks[1].digest != second.blocks[1].digest
-    assert (third.blocks, third.tokens) == ((), 9)
+    assert (third.blocks, third.tokens) == ((), 0)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,22 @@ def test_a_block_that_is_not_full_is_no_place_and_a_prefix_of_its_own(tmp_path: 
     [
         ("no json", "line 2"),
         ('{"timestamp": 1}', "input_length"),
-        ('{"timestamp": 1, "input_length": 512, "hash_ids": [1, 2]}', "do not reach"),
+        ('{"timestamp": 1, "input_length": 512, "hash_ids": [1, 2]}', "line 2: 2 hash_ids for 512 .*, which take 1"),
+        ('{"timestamp": 1, "input_length": 513, "hash_ids": [1]}', "line 2: 1 hash_ids for 513 .*, which take 2"),
+        ('{"timestamp": 1, "input_length": 9, "hash_ids": []}', "line 2: .*one for each 512 tokens"),
+        ('{"timestamp": 1, "input_length": -1, "hash_ids": []}', "line 2: .*>= 0"),
         ('{"timestamp": 1, "input_length": 512, "hash_ids": [1.5]}', "line 2"),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, row: str, told: str) -> None:
     with pytest.raises(BadInput, match=told):
         trace(tmp_path, '{"timestamp": 1, "input_length": 512, "hash_ids": [1]}', row)
+
+
+@pytest.mark.parametrize("rows", [(), ("", "  ")])
+def test_a_trace_without_a_request_is_an_error(tmp_path: Path, rows: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match=r"trace\.jsonl is empty .*one request a line"):
+        trace(tmp_path, *rows)
 
 
 def test_a_trace_that_is_not_there(tmp_path: Path) -> None:

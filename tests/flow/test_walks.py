@@ -80,10 +80,10 @@ def test_worst_case_is_held_and_settled() -> None:
 @pytest.mark.parametrize(
     ("dimension", "words"),
     [
-        ("nano", r"may cost up to \$.* and budget 'local/s' has \$0\.000000005 left"),
-        ("calls", "may take 10 calls and budget 'local/s' has 5 left"),
-        ("seconds", "time of budget 'local/s' is over"),
-        ("depth", "may be 5 deep, this one is 10"),
+        ("nano", r"may cost up to \$.* and the budget of scope 's' has \$0\.000000005 left"),
+        ("calls", "the budget of scope 's' has 5 calls left and the call may take 10"),
+        ("seconds", "the budget of scope 's' allowed 5 s, which are over"),
+        ("depth", "in the budget of scope 's' may be 5 deep, this one is 10"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_says_how_to_mend_it(dimension: str, words: str) -> None:

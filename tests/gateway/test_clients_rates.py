@@ -8,10 +8,13 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from gatehouse import CHAT, gatehouse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.gateway.rates import Buckets, MemoryBuckets, SqliteBuckets, pour
+from penstock.stores.keys import Key, digest, id_of, new_key
+from penstock.stores.keys_sqlite import SqliteKeys
 
 NOW = 1_795_262_400.0
 ARRIVALS = st.lists(st.tuples(st.integers(0, 40_000_000_000), st.integers(0, 50)), max_size=60)
@@ -34,6 +37,27 @@ def test_no_stretch_of_time_sees_more_than_the_bucket_and_its_refill(
         for when, amount in passed[first:]:
             total += amount
             assert total * 60_000_000_000 <= limit * (60_000_000_000 + when - passed[first][0])
+
+
+@given(st.integers(1, 100), ARRIVALS, st.data())
+def test_what_is_given_back_was_as_good_as_never_taken(
+    limit: int, arrivals: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    at, full, without = int(NOW * 1e9), 0, 0
+    for gap, amount in arrivals:
+        at += gap
+        after, wait = pour(full, (amount, limit), at)
+        if wait:
+            continue
+        if data.draw(st.booleans()):
+            at += gap
+            full, wait = pour(after, (-amount, limit), at)
+            assert wait == 0.0
+        else:
+            full = after
+            without, _ = pour(without, (amount, limit), at)
+        # Never less is left to wait for; a nanosecond more for each that was given back is the rounding.
+        assert 0 <= max(full, at) - max(without, at) <= len(arrivals)
 
 
 @given(st.integers(1, 1000), ARRIVALS)
@@ -84,6 +108,8 @@ def test_all_buckets_are_taken_from_or_none(tmp_path: Path) -> None:
         assert await buckets.take({"r": (1, 60)}, NOW) == 1.0
         assert await buckets.take({"r": (1, 60), "t": (50, 100)}, NOW + 30) == 0.0
         assert await buckets.take({}, NOW) == 0.0
+        assert await buckets.take({"r": (-1, 60), "t": (-50, 100)}, NOW + 30) == 0.0
+        assert await buckets.take({"r": (1, 60), "t": (50, 100)}, NOW + 30) == 0.0
 
     on_both(tmp_path, law)
 
@@ -110,5 +136,23 @@ def test_a_file_that_breaks_leaves_each_process_its_own_bucket(tmp_path: Path) -
         assert await buckets.take({"r": (1, 10)}, NOW) == 6.0
         assert len(said) == 1
         await buckets.close()
+
+    asyncio.run(run())
+
+
+def test_a_request_that_is_refused_before_it_is_sent_uses_up_no_rate(tmp_path: Path) -> None:
+    async def run() -> None:
+        key, keys = new_key(), SqliteKeys(tmp_path, warn=fail)
+        allowed = Key(name="ci", id=id_of(key), digest=digest(await keys.pepper(), key), rpm=2, models=("mine",))
+        await keys.add(allowed)
+        await keys.close()
+        async with gatehouse("Because.", at=tmp_path) as gate:
+            shown = {"authorization": f"Bearer {key}", "x-penstock-off": "reuse"}
+            dear, other = {**shown, "x-penstock-budget": "$0.000001"}, {**CHAT, "model": "others"}
+            for _ in range(5):
+                assert (await gate.post(CHAT, headers=dear))[0] == 402
+                assert (await gate.post(other, headers=shown))[0] == 403
+            answers = [await gate.post(CHAT, headers=shown) for _ in range(3)]
+            assert [status for status, _, _ in answers] == [200, 200, 429]
 
     asyncio.run(run())

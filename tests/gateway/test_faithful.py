@@ -166,7 +166,7 @@ def test_reuse_and_its_switches() -> None:
             _, first, body = await gate.post(CHAT)
             _, second, again = await gate.post(CHAT)
             assert body == again
-            assert (first["x-penstock-cost"], first["x-penstock-saved"]) == ("$0.000022", "")
+            assert (first["x-penstock-cost"], first["x-penstock-saved"]) == ("$0.000022", "$0.00")
             assert (second["x-penstock-source"], second["x-penstock-cost"]) == ("reuse", "$0.00")
             assert second["x-penstock-saved"] == "reuse=$0.000022"
             await gate.post(CHAT, headers={"cache-control": "no-cache"})
@@ -201,7 +201,7 @@ def test_models_are_listed_and_named() -> None:
                 status, headers, _ = await gate.post({**CHAT, "model": asked})
                 assert status == 200
                 assert msgspec.json.decode(gate.up.exchanges[-1].body)["model"] == sent
-                assert headers["x-penstock-saved"] == ""
+                assert headers["x-penstock-saved"] == "$0.00"
             status, _, body = await gate.post({**CHAT, "model": "anthropic/mine"})
             assert status == 400
             assert b"served in the anthropic format only" in body

@@ -18,7 +18,7 @@ from penstock.errors import BadInput, Rejected
 from penstock.gateway import body as bodies
 from penstock.gateway import cycle
 from penstock.gateway.endpoints import ENDPOINTS
-from penstock.gateway.terms import Terms, terms
+from penstock.gateway.terms import MECHANISMS, Terms, terms
 from penstock.testing import FakeClock, Plan
 
 RAW = msgspec.json.encode(CHAT)
@@ -161,13 +161,30 @@ def test_a_budget_of_one_request() -> None:
         async with gatehouse("Because.") as gate:
             status, headers, said = await gate.post(CHAT, headers={"x-penstock-budget": "$0.000001"})
             assert (status, headers["x-should-retry"]) == (402, "false")
-            assert msgspec.json.decode(said)["error"]["code"] == "budget_exceeded"
+            told = msgspec.json.decode(said)["error"]
+            assert told["code"] == "budget_exceeded"
+            assert "and the budget of this call has $0.000001 left" in told["message"]
             assert not gate.up.exchanges
             assert (await gate.post(CHAT, headers={"x-penstock-budget": "$1"}))[0] == 200
             assert (await gate.post(CHAT, headers={"x-penstock-budget": "$0.000001"}))[0] == 200  # a reply is there
             assert (await gate.post(CHAT, headers={"x-penstock-budget": "much"}))[0] == 400
             admission: Any = gate.runtime.engine.admission
             assert not [path for path in admission._applying if len(path) > 1]
+
+    asyncio.run(main())
+
+
+def test_a_mechanism_that_does_not_exist_cannot_be_left_out() -> None:
+    async def main() -> None:
+        async with gatehouse("Because.") as gate:
+            status, _, said = await gate.post(CHAT, headers={"x-penstock-off": "reuse, layuot"})
+            assert status == 400
+            told = msgspec.json.decode(said)["error"]
+            assert told["type"] == "invalid_request_error"
+            assert "'layuot'" in told["message"]
+            assert "known are reuse, layout, compress, prune, route, bundle, defer, and all" in told["message"]
+            assert not gate.up.exchanges
+            assert (await gate.post(CHAT, headers={"x-penstock-off": "prune,defer"}))[0] == 200  # not built, yet known
 
     asyncio.run(main())
 
@@ -225,6 +242,11 @@ def test_terms() -> None:
     assert terms({"x-stainless-read-timeout": "NOT_GIVEN", "x-penstock-off": " layout, ,reuse"}, clock) == Terms(
         off=frozenset({"layout", "reuse"})
     )
+    for word in ("all", *MECHANISMS):
+        assert terms({"x-penstock-off": word}, clock).off == {word}
+    for wrong in ("reuse,layuot", "ALL", "everything"):
+        with pytest.raises(BadInput, match=r"'(layuot|ALL|everything)', .* are reuse, layout, .*, and all\)"):
+            terms({"x-penstock-off": wrong}, clock)
     with pytest.raises(BadInput, match="scope"):
         terms({"x-penstock-scope": "x" * 201}, clock)
 

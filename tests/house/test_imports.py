@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(("config", "runtime"), BELOW_FACES),
     "testing": {"flow", "engine"} | LEDGER_DOWN | PORTS,
     "bench": BELOW_FACES | {"evals"},
-    "evals": {"policy"},
+    "evals": {"meter", "policy"},
     "cli": BELOW_FACES | {"", "evals", "gateway"},
     "gateway": BELOW_FACES - {"client"},
     # The in-process transport of the client is the gateway without a socket.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.ledger import DIMENSIONS, NOTHING, Account, Amounts, Fits, Limits, Never, Wait, alerts, decide
+from penstock.ledger import DIMENSIONS, NOTHING, Account, Amounts, Fits, Limits, Never, Wait, alerts, decide, named
 
 AMOUNTS = st.builds(Amounts, *[st.integers(0, 50)] * 5)
 LIMITS = st.builds(Limits, *[st.none() | st.integers(0, 100)] * 5)
@@ -98,3 +98,28 @@ def test_an_alert_is_readable() -> None:
         account("a", limits=Limits(repl_steps=50), spent=Amounts(repl_steps=50)),
     )
     assert alert.message == "50 repl steps of 50 repl steps used: nothing is left"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (("local", "open:c_0123456789abcdef"), "the budget of this session"),
+        (("local", "team-a"), "the budget of scope 'team-a'"),
+        (("local", "team"), "the budget of scope 'team'"),
+        (("local",), "the budget of this client"),
+        (("0123456789abcdef",), "the budget of this client"),
+        (("acme",), "the budget of scope 'acme'"),
+        (("team",), "the budget of scope 'team'"),
+        (("acme", "c_0123456789abcdef"), "the budget of this call"),
+        (("run:", "local", "c_0123456789abcdef"), "the budget of this call"),
+        (("run:",), "the budget of this run"),
+        (("key:ci", "key:ci"), "the budget of key 'ci'"),
+        (("key:ci", "key:ci", "2026-11-21T10"), "the budget of key 'ci' for 2026-11-21T10 (UTC)"),
+        (("acme", "team"), "the budget of scope 'acme'"),
+        (("acme", "team", "2026-W47"), "the budget of scope 'acme' for 2026-W47 (UTC)"),
+        (("acme", "team", "2026-11", "key:ci", "2026-11-21"), "the budget of key 'ci' for 2026-11-21 (UTC)"),
+        (("2026-11",), "the budget of scope '2026-11'"),
+    ],
+)
+def test_a_budget_is_named_as_the_person_knows_it(path: tuple[str, ...], words: str) -> None:
+    assert named(path) == words

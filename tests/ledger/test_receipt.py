@@ -55,3 +55,10 @@ def test_unpriced_is_never_free() -> None:
     assert str(total([book(None), book(None)])) == "unpriced: 2 calls whose price is not known"
     assert str(book(5)) == "asked $0.000000005 = spent $0.000000005 + saved $0.00"
     assert str(receipt) == "asked $0.000000005 = spent $0.000000005 + saved $0.00 (and 1 unpriced)"
+
+
+def test_an_amount_that_is_an_estimate_says_so() -> None:
+    guessed, known = book(5, estimated=True), book(0)
+    assert str(guessed) == "asked $0.000000005 = spent $0.000000005 + saved $0.00 (estimated)"
+    assert str(total([guessed, known])).endswith(" + saved $0.00 (1 of 2 calls estimated)")
+    assert str(total([guessed, book(None)])).endswith(" (and 1 unpriced) (1 of 2 calls estimated)")

@@ -55,16 +55,16 @@ def test_what_is_stored_by_reference_is_no_prefix_of_a_prompt() -> None:
 def test_deepseek_hits_a_whole_unit_alone() -> None:
     of = PromptCache(rules("deepseek", "deepseek-chat"), tokens=len)
     assert asked(of, chat(A + B)).read == 0
-    assert asked(of, chat(A + C), 1.0).read == 0
-    assert asked(of, chat(A + D), 2.0).read == 800
+    assert asked(of, chat(A + C), 10.0).read == 0
+    assert asked(of, chat(A + D), 20.0).read == 800
 
 
 def test_deepseek_hits_the_turns_before() -> None:
     of = PromptCache(rules("deepseek", "deepseek-chat"), tokens=len)
     asked(of, chat(A + B))
-    seen = asked(of, chat(A + B, C), 1.0)
+    seen = asked(of, chat(A + B, C), 10.0)
     assert (seen.read, seen.fresh, dict(seen.written)) == (1600, 800, {})
-    assert asked(of, chat(A + B, C, D), 2.0).read == 2400
+    assert asked(of, chat(A + B, C, D), 20.0).read == 2400
 
 
 def test_deepseek_finds_a_unit_once_it_is_persisted() -> None:
@@ -72,7 +72,8 @@ def test_deepseek_finds_a_unit_once_it_is_persisted() -> None:
     first = of.ask(chat(A), 0.0)
     assert of.ask(chat(A), 1.0).read == 0
     of.began(first, 2.0)
-    assert of.ask(chat(A), 3.0).read == 800
+    assert of.ask(chat(A), 6.9).read == 0  # seconds after the answer has begun
+    assert of.ask(chat(A), 7.0).read == 800
 
 
 @pytest.mark.parametrize(("engine", "read"), [("vllm", 48), ("sglang", 56), ("llama.cpp", 56)])
@@ -129,6 +130,6 @@ def test_bedrock_charges_as_claude_does() -> None:
 def test_nova_has_its_own_prices() -> None:
     nova = rules("bedrock", "amazon.nova-lite-v1:0")
     of = PromptCache(nova, tokens=len)
-    body = {"system": [{"type": "text", "text": "s" * 1000, "cache_control": {"type": "default"}}]}
+    body = {"system": [{"type": "text", "text": "s" * 1000, "cache_control": {"type": "ephemeral"}}]}
     assert asked(of, body).cost(nova) == 1000
     assert of.ask(body, 1.0).cost(nova) == 250

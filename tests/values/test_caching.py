@@ -13,15 +13,12 @@ from penstock.values.caching import CacheRules, Ttl
 RULES = CacheRules(
     family="test",
     since=date(2026, 1, 1),
-    source="made up",
     minimum=1024,
     step=128,
     matching="longest",
-    ttls=(Ttl("5m", 300, 1.25), Ttl("12h", 43_200, 2.0, dialects=("responses",))),
+    ttls=(Ttl("5m", 300, 1.25), Ttl("12h", 43_200, 2.0)),
     read=0.1,
-    readable="first_token",
     accounting="inside",
-    lost=(("model", "tools"), ("images", "messages")),
 )
 
 
@@ -45,31 +42,11 @@ def test_more_tokens_never_cache_less(one: int, other: int, minimum: int, step: 
     assert rules.cacheable(less) <= rules.cacheable(more) <= more
 
 
-def test_a_time_to_live_is_found_by_its_name_where_the_wire_knows_it() -> None:
+def test_a_time_to_live_is_found_by_its_name() -> None:
     assert RULES.ttl.name == "5m"
-    assert RULES.named("12h", "responses") == RULES.named("12h") == RULES.ttls[1]
-    assert RULES.named("12h", "openai") is None
-    assert RULES.named("5m", "openai") == RULES.ttl
+    assert RULES.named("5m") == RULES.ttl
+    assert RULES.named("12h") == RULES.ttls[1]
     assert RULES.named("1h") is None
-
-
-@pytest.mark.parametrize(
-    ("write", "read", "use"),
-    [(1.25, 0.1, 2), (2.0, 0.1, 3), (1.0, 0.5, 2), (1.0, 1.0, 0), (1.25, 1.5, 0), (0.9, 0.1, 1)],
-)
-def test_a_write_pays_from_the_use_where_it_costs_less_than_never_caching(write: float, read: float, use: int) -> None:
-    assert replace(RULES, read=read).pays_from(Ttl("x", 300, write)) == use
-
-
-@given(st.floats(1, 4), st.floats(0, 0.95))
-def test_before_that_use_it_does_not_pay(write: float, read: float) -> None:
-    use = replace(RULES, read=read).pays_from(Ttl("x", 300, write))
-    assert write + (use - 1) * read < use
-    assert write + (use - 2) * read >= use - 1
-
-
-def test_a_change_is_lost_from_its_level_on() -> None:
-    assert [RULES.lost_from(change) for change in ("model", "images", "mood")] == ["tools", "messages", None]
 
 
 def test_rules_are_values() -> None:

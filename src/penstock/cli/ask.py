@@ -24,6 +24,8 @@ __all__ = ["arguments", "run"]
 
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens"})
 
+_WHY = " · why: "
+
 
 def _tiers(provider: str) -> str:
     return f"large is {KNOWN[provider].large}, small is {KNOWN[provider].small}"
@@ -78,12 +80,12 @@ async def _run(options: argparse.Namespace) -> int:
             reading = await _answer(lm, options)
         except asyncio.CancelledError:
             await lm.runtime.engine.close()
-            say(f"penstock: interrupted; {lm.ledger}")
+            say(f"penstock: interrupted; {lm.ledger}" + (f"{_WHY}penstock why" if lm.ledger.calls else ""))
             raise KeyboardInterrupt from None
         except PenstockError as error:
             error.spent_nano = int(lm.ledger.spent)
-            if lm.ledger.calls:
-                say(str(lm.ledger))
+            if error.call_id:
+                say(f"{lm.ledger}{_WHY}penstock why {error.call_id}")
             raise
         chosen = _chosen(lm, options)
     _print(reading, chosen, options)
@@ -131,6 +133,7 @@ def _print(reading: Reading, chosen: str, options: argparse.Namespace) -> None:
                 "cost_usd": None if reply.cost is None else int(reply.cost) / 1e9,
                 "saved_usd": {mechanism: int(amount) / 1e9 for mechanism, amount in receipt.saved.items()},
                 "asked_usd": None if receipt.unpriced else int(receipt.asked) / 1e9,
+                "estimated": receipt.estimated > 0,
                 "source": reply.source,
                 "model": reply.model,
                 "model_chosen": chosen,
@@ -157,4 +160,4 @@ def _print(reading: Reading, chosen: str, options: argparse.Namespace) -> None:
         parts.append(reply.source)
     if options.paths:
         parts.append(f"{reading.files} file{'' if reading.files == 1 else 's'}")
-    say(" · ".join([*parts, f"why: penstock why {reply.id}"]))
+    say(" · ".join(parts) + f"{_WHY}penstock why {reply.id}")

@@ -18,7 +18,7 @@ from penstock.errors import BadInput
 from penstock.evals.prefix import Report, evaluate
 from penstock.evals.pricing import read_trace
 from penstock.policy.layout.guard import ALLOWANCE
-from penstock.providers.prompt_cache import rules_for
+from penstock.providers.prompt_cache import TABLES, rules_for
 from penstock.values.caching import CacheRules
 
 __all__ = ["arguments", "run"]
@@ -92,11 +92,17 @@ def _rules(provider: str, model: str | None) -> CacheRules:
     name = model or MODELS.get(provider, "")
     found = rules_for(provider, name, date.today()) if name else None
     if found is None or found.matching != "look_back":
+        others = ", ".join(sorted(_marking() - MODELS.keys()))
         raise BadInput(
-            f"no rules of marked prefixes are known for {name or 'any model'} at {provider!r}",
-            mend="--provider anthropic is what this evaluation prices",
+            f"no rules of marked prompts are known for {f'model {name!r}' if name else 'any model'} at {provider!r}",
+            mend=f"use --provider {', '.join(MODELS)}; with a --model also {others}",
         )
     return found
+
+
+def _marking() -> set[str]:
+    """The providers of whose models at least one has its prompts marked."""
+    return {name for name, rows in TABLES.items() if any(rules.matching == "look_back" for _, rules in rows)}
 
 
 def _write(path: Path, report: Report) -> None:

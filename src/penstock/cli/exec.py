@@ -50,7 +50,7 @@ _FORWARDED = [
 _OF_THE_TERMINAL = {signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT)}
 """What a terminal sends to the command by itself, since it is in the same process group."""
 
-_RUN = "run"
+_RUN = "run:"
 """The account that all others of a command lie below."""
 
 

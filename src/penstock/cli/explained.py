@@ -47,10 +47,13 @@ def cost(record: CallRecord) -> str:
 def savings(record: CallRecord) -> list[str]:
     """What each mechanism saved, or lost."""
     return [
-        f"{Money(nano)} by {mechanism}" + (", which cost more than it saved" if nano < 0 else "")
+        f"{Money(nano)} by {_KNOWN_AS.get(mechanism, mechanism)}{', which cost more than it saved' if nano < 0 else ''}"
         for mechanism, nano in record.saved.items()
         if nano
     ]
+
+
+_KNOWN_AS = {"layout": "layout (the provider's prompt cache)"}
 
 
 def steps(record: CallRecord) -> Iterator[tuple[str, str, str]]:
@@ -86,7 +89,7 @@ def _lookup(step: Step, following: Step) -> str:
 def _follow(step: Step, following: Step) -> str:
     if "joined" in step:
         return f"{step['joined']} is asking the same: its answer is waited for"
-    return "nothing to share: the call goes its own way"
+    return "no other call's answer is waited for"
 
 
 def _shape(step: Step, following: Step) -> str:
@@ -94,9 +97,11 @@ def _shape(step: Step, following: Step) -> str:
     seen = step.get("layout")
     if not seen:
         return asked
-    new = f", new from {seen['new_from']}" if seen["new_from"] else ""
-    changing = f"; its beginning holds {', '.join(seen['volatile'])}" if "volatile" in seen else ""
-    return f"{asked}; {seen['known']} of its {seen['blocks']} blocks were sent before{new}{changing}"
+    known = f"{seen['known']} of {seen['blocks']} parts" if seen["known"] else "nothing"
+    new = f", new from {seen['new_from']}" if seen["known"] and seen["new_from"] else ""
+    changing = ", ".join(seen.get("volatile", ()))
+    warned = f"; its system prompt holds {changing}: if that changes, what follows is paid in full" if changing else ""
+    return f"{asked}; {known} of its prompt sent before{new}{warned}"
 
 
 def _admit(step: Step, following: Step) -> str:
@@ -114,14 +119,17 @@ def _admit(step: Step, following: Step) -> str:
 
 
 def _send(step: Step, following: Step) -> str:
-    waited = step.get("waited_seconds")
-    first = f"waited {waited:.1f} s for the first call with the same prefix; " if waited else ""
-    return first + "; ".join([f"asked {step['provider']} for {step['model']}", *map(_edit, step["edits"])])
+    waited = step.get("waited_seconds", 0.0)
+    took = f"{waited:.1f} s" if waited >= 1 else f"{waited * 1000:.0f} ms"
+    first = [f"waited {took} for an earlier call that begins alike"] if waited else []
+    told = [*first, f"asked {step['provider']} for {step['model']}", *map(_edit, step["edits"])]
+    return "; ".join(filter(None, told))
 
 
 def _edit(edit: Step) -> str:
-    """One change of a request. Each mechanism tells why in fields of its own."""
+    """One change of a request. Each mechanism tells why in fields of its own; empty: another change has told it."""
     what = ".".join(map(str, edit["path"]))
+    why = {name: value for name, value in edit.items() if name not in {"mechanism", "path", "op"}}
     match edit["mechanism"]:
         case "budget":
             return f"{what} set to {edit['max_tokens']:,}, since {Money(edit['left'])} of the budget was left"
@@ -129,9 +137,39 @@ def _edit(edit: Step) -> str:
             return f"the client called it {edit['asked']!r}"
         case "fallback":
             return f"in place of {edit['asked']}"
+        case "layout":
+            return _laid(what, why)
         case mechanism:
-            why = {name: value for name, value in edit.items() if name not in {"mechanism", "path", "op"}}
             return f"{mechanism}: {edit['op']} {what} {_fields(why, {})}"
+
+
+_MARKED_WHY = {
+    "the warm prefix is read": "it is there from an earlier call",
+    "a probe: whether writes are read as foretold": "a short one, to see whether later calls read it",
+    "the loss guard: no write until others were read": "no more is written until later calls have read what was",
+    "other calls wait to read it": "unless another call just has: several begin alike",
+    "the leader is late": "the earlier call took too long to wait for, and the same is not written twice",
+}
+"""Why a prompt is marked as it is, where the policy says it in words of its own."""
+
+
+def _laid(what: str, why: Step) -> str:
+    """What was done to a prompt for the provider's cache."""
+    if "tools" in why:
+        return "its tools in the order of the first time, so that the prompt cache knows them"
+    if "busy" in why:
+        return f"{what} set, since many calls begin alike"
+    if "moved" in why:
+        return f"behind the rest of the system prompt: {', '.join(why['moved'])}"
+    if "salt" in why:
+        return "a short text before all others keeps this tenant's prompts apart"
+    if "breakpoint" in why:
+        return f"the prompt cache: a breakpoint {why['breakpoint']}"
+    if "why" not in why:
+        return ""
+    amounts = ((why.get("expected_read"), "read from it"), (why.get("to_write"), "write to it"))
+    told = " and ".join(f"about {tokens:,} tokens to {verb}" for tokens, verb in amounts if tokens)
+    return f"the prompt cache: {told or 'nothing is written'} ({_MARKED_WHY.get(why['why'], why['why'])})"
 
 
 def _settle(step: Step, following: Step) -> str:
@@ -140,8 +178,21 @@ def _settle(step: Step, following: Step) -> str:
     if step["usage"] is None:
         return "nothing was used, and nothing is charged"
     about = ", as an estimate, since the provider did not tell" if step["estimated"] else ""
-    cache = f"; the prompt cache: {step['cache']}" if step.get("cache") else ""
-    return f"used {_tokens(msgspec.convert(step['usage'], Usage))}{about}{cache}"
+    return f"used {_tokens(msgspec.convert(step['usage'], Usage))}{about}{_expected(step.get('cache', ''))}"
+
+
+def _expected(verdict: str) -> str:
+    """How that stands to what the provider was expected to read from its prompt cache; empty where that was nothing."""
+    kind, _, told = verdict.partition(": ")
+    match kind:
+        case "hit":
+            return "; as much was read as expected"
+        case "more":
+            return "; more was read than expected"
+        case "missed":
+            return f"; {told} from the prompt cache"
+        case _:
+            return ""
 
 
 def _done(step: Step, following: Step) -> str:
@@ -154,7 +205,8 @@ def _refused(step: Step, following: Step) -> str:
 
 def _part(step: Step, following: Step) -> str:
     spent = f", {Money(step['spent_nano'])}" if step["spent_nano"] else ""
-    return f"{step['id']} from {step['source']}{spent}"
+    source = "no answer" if step["source"] == "refused" else f"from {step['source']}"
+    return f"{step['id']} {source}{spent}"
 
 
 def _fields(step: Step, following: Step) -> str:

@@ -31,7 +31,7 @@ def guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespac
     except PenstockError as error:
         if options.json:
             told = {"type": type(error).__name__, "message": error.message, "mend": error.mend}
-            print_json({"error": told, "spent_nano": error.spent_nano})
+            print_json({"error": told, "spent_nano": error.spent_nano, "id": error.call_id or None})
         say(f"penstock: {error}")
         return error.exit_code
     except KeyboardInterrupt:

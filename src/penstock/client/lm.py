@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.client.reply import Reply, conversation
+from penstock.client.reply import Reply, conversation, replied
 from penstock.config import load
 from penstock.errors import BadInput
 from penstock.ledger import Limits, Receipt
 from penstock.providers.dialects import dialect
 from penstock.runtime import Runtime, build, new_id
+from penstock.ticket import Ticket
 from penstock.values import Call, Reuse, Scope, parse_money
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def open(
     keys = {settings.default(): api_key} if api_key else {}
     runtime = await build(settings, at=home, shared=scope is not None, keys=keys, fit=fit)
     try:
-        place = Scope(session=scope or new_id())
+        place = Scope(session=scope or f"open:{new_id()}")
         await runtime.engine.admission.open(place.path, None if limits == Limits() else limits)
         yield LM(runtime, model=model, scope=place)
     finally:
@@ -131,12 +132,14 @@ class LM:
         scope: Scope | None = None,
         *,
         after: Reply | None = None,
+        noted: Callable[[Ticket], None] = lambda ticket: None,
         **options: Any,
     ) -> Reply:
-        """One call and its answer; ``scope`` places a sub-call below this `LM`'s own."""
+        """One call and its answer; ``scope`` places a sub-call below this `LM`'s own, ``noted`` is given its ticket."""
         messages = conversation(prompt, context, after)
-        outcome = await self.runtime.engine.run(self.call(messages, scope=scope, **options))
-        return Reply.of(outcome, messages)
+        async with self.runtime.engine.ask(self.call(messages, scope=scope, **options)) as ticket:
+            noted(ticket)
+            return await replied(ticket, messages)
 
     async def stream(
         self,

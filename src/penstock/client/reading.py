@@ -13,11 +13,14 @@ import msgspec
 from penstock.client.reply import Reply, conversation
 from penstock.config import EMBEDDED
 from penstock.context import Citation, File, Loaded, Piece, Skipped, citations, load, render, split
-from penstock.errors import BadInput, BudgetExceeded, PenstockError
+from penstock.errors import BadInput, BudgetExceeded, Cancelled, PenstockError
+from penstock.flow import Done
+from penstock.ledger import Receipt, named, total
 from penstock.meter import FALLBACK_WINDOW, count
 from penstock.runtime import new_id
 from penstock.stores.holds import above
 from penstock.stores.records import CallRecord
+from penstock.ticket import Outcome, Ticket
 from penstock.values import Money
 
 if TYPE_CHECKING:
@@ -120,9 +123,24 @@ async def read(
 
 
 async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[Progress], None]) -> Reply:
+    """An answer in several calls. What they took is kept as a whole, also where there is no answer."""
+    about = await asking.affordable(parts)
+    try:
+        answer = await _mapped(asking, parts, about, progress)
+    except asyncio.CancelledError:
+        await asking.record(Cancelled("called off before the end"))
+        raise
+    except PenstockError as error:
+        error.call_id = await asking.record(error)
+        raise
+    return msgspec.structs.replace(answer, id=await asking.record(), receipt=asking.receipt)
+
+
+async def _mapped(
+    asking: _Asking, parts: Sequence[str], about: Money | None, progress: Callable[[Progress], None]
+) -> Reply:
     """Map and reduce: notes of every part at once, then one answer from the notes."""
     done = 0
-    about = await asking.affordable(parts)
 
     async def note(number: int, part: str) -> Reply:
         nonlocal done
@@ -143,10 +161,7 @@ async def _in_parts(asking: _Asking, parts: Sequence[str], progress: Callable[[P
     found = [
         f"Notes from part {n}:\n{reply.text}" for n, reply in enumerate(notes, 1) if reply.text.strip() != "NOTHING"
     ]
-    answer = await asking.ask("\n\n".join(found) or "No part holds anything that helps.", COMBINE, "combine")
-    whole = msgspec.structs.replace(answer.including(notes), id=asking.new_id())
-    await asking.record(whole, [*notes, answer])
-    return whole
+    return await asking.ask("\n\n".join(found) or "No part holds anything that helps.", COMBINE, "combine")
 
 
 class _Deadline:
@@ -179,6 +194,7 @@ class _Asking:
         self._after = after
         self._deadline = deadline
         self._options = options
+        self._tickets: list[Ticket] = []
         self._provider, self._model = lm.runtime.settings.resolve(options.get("model") or lm.model)
 
     def parts(self, files: Sequence[File]) -> list[str]:
@@ -224,8 +240,9 @@ class _Asking:
             account = await engine.admission.holds.account(path)
             left = None if account is None else account.left("nano")
             if left is not None and least > left:
+                there = f"{named(path)} has {Money(left)} left"
                 raise BudgetExceeded(
-                    f"reading {len(parts)} parts costs at least {Money(least)} and {Money(left)} is left",
+                    f"reading {len(parts)} parts costs at least {Money(least)} and {there}",
                     limit="nano",
                     needed=least,
                     left=left,
@@ -233,36 +250,41 @@ class _Asking:
                 )
         return Money(least)
 
-    def new_id(self) -> str:
-        """An id for the whole of several calls."""
-        return new_id()
+    @property
+    def _calls(self) -> list[Outcome]:
+        """Those that have ended, in the order in which they were asked."""
+        return [ticket.ended for ticket in self._tickets if ticket.ended is not None]
 
-    async def record(self, whole: Reply, calls: Sequence[Reply]) -> None:
-        """Keep the reading as one record that names its calls, so that `penstock why` tells the whole."""
-        runtime = self._lm.runtime
-        receipt = whole.receipt
-        await runtime.records.add(
-            CallRecord(
-                id=whole.id,
-                at=runtime.engine.clock.now(),
-                model=whole.model,
-                provider=self._provider,
-                source="parts",
-                scope=self._lm.scope.path,
-                asked=None if receipt.unpriced else int(receipt.asked),
-                spent=None if receipt.unpriced else int(receipt.spent),
-                saved={mechanism: int(amount) for mechanism, amount in receipt.saved.items()},
-                steps=[
-                    {
-                        "state": "Part",
-                        "id": call.id,
-                        "source": call.source,
-                        "spent_nano": None if call.receipt.unpriced else int(call.receipt.spent),
-                    }
-                    for call in calls
-                ],
-            )
+    @property
+    def receipt(self) -> Receipt:
+        """What all of them cost together."""
+        return total(call.state.receipt for call in self._calls)
+
+    async def record(self, error: PenstockError | None = None) -> str:
+        """Keep the calls so far as one record that names them, so that `penstock why` tells the whole; its id.
+
+        ``error``: why there is no answer. Where nothing was asked there is nothing to keep, and no id.
+        """
+        calls, receipt = self._calls, self.receipt
+        if not calls:
+            return ""
+        runtime, began = self._lm.runtime, min(call.at for call in calls)
+        refused = [] if error is None else [{"state": "Refused", "error": type(error).__name__, "message": str(error)}]
+        record = CallRecord(
+            id=new_id(),
+            at=began,
+            model=self._model,
+            provider=self._provider,
+            source="refused" if refused else "parts",
+            scope=self._lm.scope.path,
+            asked=None if receipt.unpriced else int(receipt.asked),
+            spent=None if receipt.unpriced else int(receipt.spent),
+            saved={mechanism: int(amount) for mechanism, amount in receipt.saved.items()},
+            seconds=max(call.at + call.seconds for call in calls) - began,
+            steps=[*map(_part, calls), *refused],
         )
+        await runtime.records.add(record)
+        return record.id
 
     async def ask(self, text: str, task: str, name: str, *, max_tokens: int | None = None) -> Reply:
         """One call about one text, in a child scope of the same budget."""
@@ -273,7 +295,20 @@ class _Asking:
         whole = "\n\n".join(filter(None, [self._context, text]))
         after = None if task == NOTE else self._after
         scope, left = self._lm.scope.child(name), self._deadline.left()
-        return await self._lm.converse(self._question, whole, scope, after=after, timeout=left, **options)
+        return await self._lm.converse(
+            self._question, whole, scope, after=after, timeout=left, noted=self._tickets.append, **options
+        )
+
+
+def _part(call: Outcome) -> dict[str, Any]:
+    """What the record of a whole tells of one call."""
+    state, receipt = call.state, call.state.receipt
+    return {
+        "state": "Part",
+        "id": call.id,
+        "source": state.source if isinstance(state, Done) else "refused",
+        "spent_nano": None if receipt.unpriced else int(receipt.spent),
+    }
 
 
 def _without_secrets(loaded: Loaded, named: Sequence[str | os.PathLike[str]]) -> Loaded:

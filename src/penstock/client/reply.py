@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from penstock.errors import BadInput
+from penstock.errors import BadInput, PenstockError
 from penstock.flow import Done
-from penstock.ledger import Receipt, total
-from penstock.ticket import Outcome
+from penstock.ledger import Receipt
+from penstock.ticket import Outcome, Ticket
 from penstock.values import Money, Usage
 
-__all__ = ["Reply", "conversation"]
+__all__ = ["Reply", "conversation", "replied"]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -69,9 +69,14 @@ class Reply(msgspec.Struct, frozen=True):
             raw=reply.raw,
         )
 
-    def including(self, others: list[Reply]) -> Reply:
-        """This reply with the receipts of the sub-calls that led to it added to its own."""
-        return msgspec.structs.replace(self, receipt=total([*(other.receipt for other in others), self.receipt]))
+
+async def replied(ticket: Ticket, messages: tuple[Mapping[str, Any], ...]) -> Reply:
+    """The reply of a call that is asked. An error tells the id of the call."""
+    try:
+        return Reply.of(await ticket.outcome(), messages)
+    except PenstockError as error:
+        error.call_id = ticket.id
+        raise
 
 
 def conversation(prompt: str, context: str | None, after: Reply | None) -> tuple[Mapping[str, Any], ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -80,7 +81,7 @@ class Pricing:
         found = self._longest(request, set_)
         read = _upto(request, found)
         written = max(_upto(request, set_[-1]) - read, 0) if set_ else 0
-        if found:
+        if found and rules.refreshed:
             entry = self._entries[request.blocks[found - 1].digest]
             entry.until = max(entry.until, request.at + entry.ttl)
         for mark in set_:
@@ -94,7 +95,7 @@ class Pricing:
     def _longest(self, request: Request, marks: Sequence[int]) -> int:
         for mark in reversed(marks):
             # The block of the mark is the first that is looked at.
-            for at in range(mark, max(mark - self._rules.look_back, 0), -1):
+            for at in range(mark, max(mark - (self._rules.look_back or mark), 0), -1):
                 entry = self._entries.get(request.blocks[at - 1].digest)
                 if entry is not None and entry.written < request.at <= entry.until:
                     return at
@@ -120,40 +121,51 @@ def _upto(request: Request, at: int) -> int:
 
 
 def read_trace(path: Path) -> list[Request]:
-    """The requests of a trace, one JSON object a line: timestamp (ms), input_length, hash_ids.
+    """The requests of a trace in the order of its rows, one JSON object a line: timestamp (ms), input_length, hash_ids.
 
     Raises:
-        BadInput: the file cannot be read, or a row is no request; names the line.
+        BadInput: the file cannot be read or holds no request, or a row is none; names the line.
     """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read the trace {path}: {error}") from error
-    return list(_requests(path, text))
+    requests = list(_requests(path, text))
+    if not requests:
+        raise BadInput(f"the trace {path} is empty", mend=f"write one request a line: {_SHAPE}")
+    return requests
+
+
+_SHAPE = '{"timestamp": ms, "input_length": n, "hash_ids": [...]}'
 
 
 def _requests(path: Path, text: str) -> Iterator[Request]:
-    for line, row in enumerate(text.splitlines(), 1):
-        if row.strip():
-            try:
-                yield _request(msgspec.json.decode(row, type=_Row))
-            except (ValueError, msgspec.MsgspecError) as error:
-                told = f"{path}, line {line}: {error}"
-                raise BadInput(told, mend='a row is {"timestamp": ms, "input_length": n, "hash_ids": [...]}') from error
+    for line, written in enumerate(text.splitlines(), 1):
+        if not written.strip():
+            continue
+        where = f"{path}, line {line}"
+        try:
+            row = msgspec.json.decode(written, type=_Row)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise BadInput(f"{where}: {error}", mend=f"a row is {_SHAPE}") from error
+        blocks = -(-row.input_length // BLOCK)
+        if len(row.hash_ids) != blocks:
+            raise BadInput(
+                f"{where}: {len(row.hash_ids)} hash_ids for {row.input_length} tokens, which take {blocks}",
+                mend=f"one for each {BLOCK} tokens, and one for what is left",
+            )
+        yield _request(row)
 
 
 class _Row(msgspec.Struct):
     timestamp: float
-    input_length: int
+    input_length: Annotated[int, msgspec.Meta(ge=0)]
     hash_ids: list[int | str]
 
 
 def _request(row: _Row) -> Request:
-    """One row. Raises ValueError when its numbers do not fit together."""
     full = max(len(row.hash_ids) - 1, 0)
     left = row.input_length - full * BLOCK
-    if left < (1 if row.hash_ids else 0):
-        raise ValueError(f"{row.input_length} tokens do not reach into {len(row.hash_ids)} blocks of {BLOCK}")
     digests = [str(each).encode() for each in row.hash_ids]
     # A block that is not full is another prefix than the full one of the same id would be.
     digests[-1:] = [digest if left == BLOCK else b"%b of %d" % (digest, left) for digest in digests[-1:]]

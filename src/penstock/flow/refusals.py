@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.errors import BudgetExceeded, Unpriced
-from penstock.ledger import Never
+from penstock.ledger import Never, named
 from penstock.meter import Quote, fit
 from penstock.values import Call, Money
 
@@ -25,21 +25,21 @@ def too_dear(estimate: Quote, never: Never, *, fewest: int = 0) -> BudgetExceede
 
     ``fewest``: it says itself nothing of its length, and would have been sent with so many answer tokens at the least.
     """
-    name = "/".join(never.account)
+    name = named(never.account)
     if never.dimension == "seconds":
-        return BudgetExceeded(f"the time of budget {name!r} is over: {never.left:g} s", limit="seconds")
+        return BudgetExceeded(f"{name} allowed {never.left:g} s, which are over", limit="seconds")
     if never.dimension == "depth":
-        message = f"sub-calls of budget {name!r} may be {never.left:g} deep, this one is {never.needed:g}"
+        message = f"sub-calls in {name} may be {never.left:g} deep, this one is {never.needed:g}"
         return BudgetExceeded(message, limit="depth", needed=int(never.needed), left=int(never.left))
     needed, left = int(never.needed), int(never.left)
     if never.dimension == "nano":
-        message = f"the call may cost up to {Money(needed)} and budget {name!r} has {Money(left)} left"
+        message = f"the call may cost up to {Money(needed)} and {name} has {Money(left)} left"
         most = fit(estimate, left)
         mend = "raise the budget, or " + (f"set max_tokens to at most {most:,}" if most else "send less text")
         if most and fewest:
             mend += f"; without it a call gets at least {fewest:,}"
     else:
         unit = never.dimension.replace("_", " ")
-        message = f"the call may take {needed:,} {unit} and budget {name!r} has {left:,} left"
+        message = f"{name} has {left:,} {unit} left and the call may take {needed:,}"
         mend = "raise that limit"
     return BudgetExceeded(message, limit=never.dimension, needed=needed, left=left, mend=mend)

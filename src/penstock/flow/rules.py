@@ -106,12 +106,12 @@ def cuts_of(call: Call, usage: Usage, spent: int | None, rules: Rules, at: float
         return []
     cuts: list[Cut] = []
     before, model = spent, call.model
+    learned = rules.factors.of(family(model), "code")  # what is taken away is what tools wrote
+    scale = learned.mean if learned.seen else 1.0
     for edit in reversed(call.edits):
         undo = edit.undo
         usage = usage.uncached() if undo.uncached else usage
-        usage = msgspec.structs.replace(
-            usage, input=max(0, usage.input + undo.input_tokens), output=max(0, usage.output + undo.output_tokens)
-        )
+        usage = usage.with_more(round(undo.input_tokens * scale), undo.place, undo.output_tokens)
         model = undo.model or model
         rates = rules.rates(call, at, model)
         before = before if rates is None else price(usage, rates)

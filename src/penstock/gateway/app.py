@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 import msgspec
 
 from penstock import __version__
-from penstock.errors import BadInput, Cancelled, Overloaded, PenstockError
+from penstock.errors import BadInput, BudgetExceeded, Cancelled, Overloaded, PenstockError
+from penstock.flow import Refused
 from penstock.gateway.body import MOST_BYTES, Receive, read
 from penstock.gateway.clients import Client, Clients, Forbidden, RateLimited
 from penstock.gateway.cycle import LEFT
@@ -25,6 +26,7 @@ from penstock.gateway.metrics import Metrics
 from penstock.gateway.models import Models
 from penstock.gateway.names import Names
 from penstock.gateway.openapi import description
+from penstock.gateway.rates import Want
 from penstock.gateway.terms import Terms, terms
 from penstock.ledger import Limits
 from penstock.providers.dialects import dialect
@@ -40,6 +42,14 @@ _log = logging.getLogger("penstock")
 
 _TENANTS = 10_000
 """Tenants whose account is known to be open."""
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What a request asks for, and what of its client's rates it was counted against."""
+
+    call: Call
+    wanted: Terms
+    counted: Mapping[str, Want]
 
 
 class App:
@@ -105,11 +115,11 @@ class App:
     async def _call(self, at: Endpoint, scope: Message, receive: Receive, send: Send) -> None:
         wire = dialect(at.dialect)
         try:
-            call, wanted = await self._asked(at, scope, receive)
+            request = await self._asked(at, scope, receive)
             watch = _Watch(scope, send)
             try:
-                async with self._desk.seat(wanted.deadline):
-                    await self._engaged(call, wanted, at, watch.send)
+                async with self._desk.seat(request.wanted.deadline):
+                    await self._engaged(request, at, watch.send)
             except asyncio.CancelledError:
                 if watch.left:
                     raise
@@ -136,7 +146,7 @@ class App:
         del response.headers["x-should-retry"]
         await self._send(watch.send, response, at)
 
-    async def _asked(self, at: Endpoint, scope: Message, receive: Receive) -> tuple[Call, Terms]:
+    async def _asked(self, at: Endpoint, scope: Message, receive: Receive) -> _Asked:
         """Who asks what, on which terms. Raises what speaks against it."""
         raw = scope["headers"]
         client = await self._clients.identify(raw, _peer(scope))
@@ -152,13 +162,14 @@ class App:
             raise Forbidden(f"the virtual key {client.name!r} may not ask {_before(call)!r}", mend="ask another model")
         if credential := self._credential(client, call.provider):
             call = msgspec.structs.replace(call, credential=credential)
+        counted: Mapping[str, Want] = {}
         if client.rates:
             now = self._clock.now()
             quote = self._engine.rules.quote(call, now)
-            await self._clients.admit(client, quote.input_bound + quote.output_bound, now)
+            counted = await self._clients.admit(client, quote.input_bound + quote.output_bound, now)
         if self._limits is not None and client.tenant not in self._tenants:
             await self._open(client.tenant, self._limits)
-        return call, wanted
+        return _Asked(call, wanted, counted)
 
     def _credential(self, client: Client, provider: str) -> Credential | None:
         """The client's own key, for a provider that has none from the configuration."""
@@ -171,20 +182,25 @@ class App:
             self._tenants.clear()
         self._tenants.add(tenant)
 
-    async def _engaged(self, call: Call, wanted: Terms, at: Endpoint, send: Send) -> None:
+    async def _engaged(self, request: _Asked, at: Endpoint, send: Send) -> None:
         """Ask, within the budget of this request if it has one of its own."""
-        if wanted.budget is None:
-            return await self._ask(call, wanted, at, send)
-        place = call.scope.child(new_id())
+        if request.wanted.budget is None:
+            return await self._ask(request, at, send)
+        place = request.call.scope.child(new_id())
         try:
-            await self._engine.admission.open(place.path, Limits(nano=wanted.budget))
-            await self._ask(msgspec.structs.replace(call, scope=place), wanted, at, send)
+            await self._engine.admission.open(place.path, Limits(nano=request.wanted.budget))
+            call = msgspec.structs.replace(request.call, scope=place)
+            await self._ask(msgspec.structs.replace(request, call=call), at, send)
         finally:
             await self._engine.admission.drop(place.path)
 
-    async def _ask(self, call: Call, wanted: Terms, at: Endpoint, send: Send) -> None:
-        async with self._engine.ask(call, patience=wanted.patience) as ticket:
-            response = await answer(ticket, dialect(at.dialect), self._clock, wanted.patience)
+    async def _ask(self, request: _Asked, at: Endpoint, send: Send) -> None:
+        patience = request.wanted.patience
+        async with self._engine.ask(request.call, patience=patience) as ticket:
+            response = await answer(ticket, dialect(at.dialect), self._clock, patience)
+            ended = ticket.ended.state if ticket.ended else None
+            if request.counted and isinstance(ended, Refused) and isinstance(ended.error, BudgetExceeded):
+                await self._clients.give_back(request.counted, self._clock.now())
             await self._send(send, response, at)
 
     def _refused(self, error: PenstockError, at: Endpoint) -> Response:

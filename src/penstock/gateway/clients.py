@@ -28,7 +28,7 @@ import msgspec
 from penstock.admission import Admission
 from penstock.clock import Clock
 from penstock.errors import KeyRefused, Overloaded, Rejected
-from penstock.gateway.rates import Buckets, MemoryBuckets
+from penstock.gateway.rates import Buckets, MemoryBuckets, Want
 from penstock.ledger import Limits
 from penstock.stores.budgets import Budget, window
 from penstock.stores.keys import Key, Keyring, Keys, KeysUnreadable, digest, id_of, is_whole
@@ -220,18 +220,16 @@ class Clients:
             made = self._made[key.id] = await self._make(key, self._ring.scopes.get(key.scope), now)
         return made[0]
 
-    async def admit(self, client: Client, tokens_estimate: int, now: float) -> None:
-        """Count a request of so many tokens, prompt and longest answer, against the client's rates.
+    async def admit(self, client: Client, tokens_estimate: int, now: float) -> Mapping[str, Want]:
+        """Count a request of so many tokens, prompt and longest answer, against the client's rates; what was counted.
 
         ``now`` is in seconds on the wall clock. Raises `RateLimited`, and `Rejected` for what no waiting makes fit.
         """
-        if not client.rates:
-            return
         wants = {
             bucket: (tokens_estimate if bucket.endswith("tokens") else 1, limit)
             for bucket, limit in client.rates.items()
         }
-        wait = await self._buckets.take(wants, now)
+        wait = await self._buckets.take(wants, now) if wants else 0.0
         if math.isinf(wait):
             raise Rejected(
                 f"about {tokens_estimate} tokens are more than the virtual key {client.name!r} may use in a minute",
@@ -240,6 +238,12 @@ class Clients:
             )
         if wait:
             raise RateLimited(f"the virtual key {client.name!r} asks faster than it may", wait)
+        return wants
+
+    async def give_back(self, counted: Mapping[str, Want], now: float) -> None:
+        """Count a request that was admitted no longer: nobody was asked."""
+        if counted:
+            await self._buckets.take({bucket: (-amount, limit) for bucket, (amount, limit) in counted.items()}, now)
 
     async def close(self) -> None:
         """Give back files and connections."""

@@ -23,7 +23,7 @@ from penstock.gateway.terms import Terms, terms
 from penstock.providers.dialects import dialect
 from penstock.providers.port import Dialect
 from penstock.ticket import Ticket
-from penstock.values import Call, Delta, Scope
+from penstock.values import Call, Delta, Money, Scope
 from penstock.values.shape import mapping
 
 __all__ = ["JSON", "Request", "Response", "answer", "asked", "exchange", "refused", "unknown"]
@@ -251,7 +251,7 @@ def _may_pass(name: str) -> bool:
 
 def _receipt(done: Done) -> dict[str, str]:
     receipt = done.receipt
-    saved = ", ".join(f"{mechanism}={amount}" for mechanism, amount in receipt.saved.items() if amount)
+    saved = ", ".join(f"{mechanism}={amount}" for mechanism, amount in receipt.saved.items() if amount) or str(Money(0))
     cost = "unpriced" if receipt.unpriced else str(receipt.spent)
     return {"x-penstock-cost": cost, "x-penstock-saved": saved, "x-penstock-source": done.source}
 

@@ -27,13 +27,15 @@ def pour(full: int, want: Want, now: int) -> tuple[int, float]:
     """When a bucket that is ``full`` again at that time will be after ``want`` is taken; and the seconds to wait first.
 
     Times are whole nanoseconds, rounded against the client, so that nothing slips through between two floats. A wait
-    of 0: it may be taken now. More than the bucket holds waits for ever. A clock that was set back makes nobody wait
-    longer than a minute.
+    of 0: it may be taken now. More than the bucket holds waits for ever; less than nothing is given back. A clock that
+    was set back makes nobody wait longer than a minute.
 
     >>> pour(0, (30, 60), now=100_000_000_000)
     (130000000000, 0.0)
     >>> pour(160_000_000_000, (1, 60), now=100_000_000_000)
     (161000000000, 1.0)
+    >>> pour(130_000_000_000, (-30, 60), now=100_000_000_000)
+    (100000000000, 0.0)
     """
     amount, limit = want
     if amount > limit:
@@ -55,6 +57,7 @@ class Buckets(Protocol):
     async def take(self, wants: Mapping[str, Want], now: float) -> float:
         """Take from all the buckets, or from none: then the answer is how many seconds to wait, else 0.
 
+        Amounts below 0 are given back to buckets that they were taken from; no bucket holds more than its limit then.
         ``now`` is in seconds on the wall clock.
         """
         ...

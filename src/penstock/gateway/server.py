@@ -21,11 +21,16 @@ from penstock.gateway.protocol import GatewayProtocol
 
 __all__ = ["DRAIN_SECONDS", "Server", "address", "bind", "is_loopback", "loop_factory"]
 
+_log = logging.getLogger("penstock")
+
 DRAIN_SECONDS = 30
 """How long a stopping server lets the exchanges under way go on."""
 
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than the pools of the usual clients, so that they close first."""
+
+_CLOSING_SECONDS = 0.1
+"""How long uvicorn lets those connections close that nobody is being answered on, before it looks at the others."""
 
 _LISTENERS = 16
 """How many connections are accepted in one turn of uvloop's loop."""
@@ -47,9 +52,9 @@ class Server(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=drain,
         )
         super().__init__(config)
+        self._drain = drain
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -59,7 +64,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`. What is broken off at the end says so, and is booked, before anything is closed."""
-        await super().shutdown(sockets)
+        try:
+            async with asyncio.timeout(self._drain + _CLOSING_SECONDS):
+                await super().shutdown(sockets)
+        except TimeoutError:
+            self.force_exit = True
+            if late := len(self.server_state.tasks):
+                _log.warning("requests that did not end within %d s (drain) are broken off: %d", self._drain, late)
         if self.force_exit:
             for task in self.server_state.tasks:
                 task.cancel()

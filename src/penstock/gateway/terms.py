@@ -12,7 +12,10 @@ from penstock.clock import Clock
 from penstock.errors import BadInput
 from penstock.values import parse_money
 
-__all__ = ["Terms", "terms"]
+__all__ = ["MECHANISMS", "Terms", "terms"]
+
+MECHANISMS = ("reuse", "layout", "compress", "prune", "route", "bundle", "defer")
+"""What may be left out, built or not yet: a client need not change when it is."""
 
 _LONGEST_SCOPE = 200
 
@@ -21,7 +24,7 @@ class Terms(msgspec.Struct, frozen=True):
     """What a client asks for besides the answer."""
 
     off: frozenset[str] = frozenset()
-    """Mechanisms to leave out."""
+    """Mechanisms to leave out; ``all``: all of them."""
     fresh: bool = False
     """Ask anew, and refresh what is stored."""
     budget: int | None = None
@@ -47,7 +50,7 @@ def terms(headers: Mapping[str, str], clock: Clock) -> Terms:
     by = headers.get("x-penstock-by")
     bears = headers.get("x-stainless-read-timeout") or headers.get("x-stainless-timeout")
     return Terms(
-        off=frozenset(filter(None, map(str.strip, off.split(",")))) if off else frozenset(),
+        off=_off(off) if off else frozenset(),
         fresh="no-cache" in headers.get("cache-control", ""),
         budget=None if budget is None else _budget(budget),
         deadline=None if by is None else _deadline(by, clock),
@@ -55,6 +58,15 @@ def terms(headers: Mapping[str, str], clock: Clock) -> Terms:
         again=headers.get("x-stainless-retry-count", "0") != "0",
         scope=_scope(headers.get("x-penstock-scope", "")),
     )
+
+
+def _off(said: str) -> frozenset[str]:
+    named = frozenset([name for each in said.split(",") if (name := each.strip())])
+    unknown = min(named - {"all", *MECHANISMS}, default="")
+    if unknown:
+        hint = f"known are {', '.join(MECHANISMS)}, and all"
+        raise BadInput(f"x-penstock-off names {unknown[:50]!r}, which is no mechanism", mend=hint)
+    return named
 
 
 def _budget(said: str) -> int:

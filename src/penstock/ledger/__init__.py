@@ -13,6 +13,7 @@ from penstock.ledger.accounts import (
     Wait,
     alerts,
     decide,
+    named,
 )
 from penstock.ledger.receipt import Cut, Receipt, book, charge, total
 
@@ -33,5 +34,6 @@ __all__ = [
     "book",
     "charge",
     "decide",
+    "named",
     "total",
 ]

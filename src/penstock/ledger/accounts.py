@@ -6,6 +6,7 @@ what was really used. Only the rules are here. Who keeps the numbers, and makes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
@@ -26,6 +27,7 @@ __all__ = [
     "Wait",
     "alerts",
     "decide",
+    "named",
 ]
 
 
@@ -102,6 +104,38 @@ class Account(msgspec.Struct, frozen=True):
             return None
         taken: int = getattr(self.spent, dimension) + getattr(self.held, dimension)
         return limit - taken
+
+
+_PERIOD = re.compile(r"\d{4}-(W\d\d|\d\d(-\d\d(T\d\d)?)?)")
+_CALL = re.compile(r"c_[0-9a-f]{16}")
+_KEY_DIGEST = re.compile(r"[0-9a-f]{16}")
+
+
+def named(path: tuple[str, ...]) -> str:
+    """An account as the person knows it who gave it its limits.
+
+    Its names tell its kind: ``key:NAME`` is of a virtual key, below which each period has one of its own; ``run:`` of
+    `penstock run`, ``open:ID`` of one `penstock.open` without a scope, the id of a call of that call. ``team`` below a
+    scope of virtual keys is what they share; ``local`` and digests are clients without such a key. Others are scopes.
+
+    >>> print(named(("local", "team-a")), "|", named(("key:ci", "key:ci", "2026-11-21")))
+    the budget of scope 'team-a' | the budget of key 'ci' for 2026-11-21 (UTC)
+    """
+    *above, last = path
+    if above and _PERIOD.fullmatch(last):
+        return f"{named(tuple(above))} for {last} (UTC)"
+    if last.startswith("key:"):
+        return f"the budget of key {last[4:]!r}"
+    if last.startswith("open:"):
+        return "the budget of this session"
+    if last.startswith("run:"):
+        return "the budget of this run"
+    if _CALL.fullmatch(last):
+        return "the budget of this call"
+    if not above and (last == "local" or _KEY_DIGEST.fullmatch(last)):
+        return "the budget of this client"
+    shared = last == "team" and above not in ([], ["local"])
+    return f"the budget of scope {above[-1] if shared else last!r}"
 
 
 class Fits(msgspec.Struct, frozen=True):

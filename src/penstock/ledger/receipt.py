@@ -28,7 +28,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """asked = spent + the sum of saved, always.
 
     ``unpriced`` counts the calls whose price is not known: they are in none of the amounts, and never count as free.
-    ``estimated`` counts the calls whose usage the provider did not report (cancelled, cut off).
+    ``estimated`` counts the calls whose usage the provider did not report (cancelled, cut off): what they cost is told
+    from what was sent and what came back.
     """
 
     asked: Money = Money(0)
@@ -44,6 +45,8 @@ class Receipt(msgspec.Struct, frozen=True):
         text = f"asked {self.asked} = spent {self.spent} + saved {Money(self.asked - self.spent)}"
         if self.unpriced:
             text += f" (and {self.unpriced} unpriced)"
+        if self.estimated:
+            text += f" ({self.estimated} of {self.calls} calls estimated)" if self.calls > 1 else " (estimated)"
         return text
 
 

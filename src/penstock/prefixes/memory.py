@@ -13,6 +13,7 @@ from penstock.policy.layout.writes import Writes
 from penstock.prefixes.leaders import Leaders
 from penstock.stores.later import Later
 from penstock.stores.prefixes import Registry
+from penstock.values.caching import CacheRules
 
 __all__ = ["Memory"]
 
@@ -42,13 +43,13 @@ class Memory:
         now, nodes = self.clock.now(), self.writes.forest.nodes
         return [each for each in prefixes if each not in nodes or not nodes[each].warm(now)]
 
-    def readable(self, prefixes: Sequence[bytes], seconds: float) -> None:
-        """From now on these can be read, for so long."""
-        now = self.clock.now()
+    def readable(self, prefixes: Sequence[bytes], rules: CacheRules) -> None:
+        """These can be read from now on, or as soon as the rules say, for as long as they say."""
+        now = self.clock.now() + rules.lag
         for prefix in prefixes:
             node = self.writes.forest.changing(prefix)
             if node is not None:
-                node.written(now, seconds)
+                node.written(now, float(rules.ttl.seconds), refreshes=rules.refreshed)
 
     def news(self) -> None:
         """There is something to tell the registry."""

@@ -43,7 +43,9 @@ class Passage:
         begun = memory.clock.monotonic()
         readable: frozenset[bytes] = frozenset()
         waited = 0.0
-        if self._waits and before.keys:
+        if (
+            self._waits and before.keys and not before.rules.lag
+        ):  # what comes later than the first token is not waited for
             followed = await memory.leaders.follow(before.keys, before.kind, deadline)
             readable = followed.readable
             waited = memory.clock.monotonic() - begun if followed.waited else 0.0
@@ -92,7 +94,7 @@ class Passage:
         self._here.close()
 
     def _readable(self) -> None:
-        self._memory.readable(self.laid.readable, float(self.laid.rules.ttl.seconds))
+        self._memory.readable(self.laid.readable, self.laid.rules)
 
     def _told(self, usage: Usage | None) -> None:
         """What the provider reported at last; None: the call failed, and nothing was read or written."""

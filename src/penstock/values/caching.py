@@ -10,13 +10,26 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["Accounting", "CacheRules", "Level", "Marker", "Matching", "Placing", "Readable", "Ttl"]
+__all__ = [
+    "FREE_FIELDS", "LEVELS", "MARK_FIELDS", "UNMARKABLE", "Accounting", "CacheRules", "Level", "Marker", "Matching",
+    "Placing", "Ttl",
+]  # fmt: skip
 
 Marker: TypeAlias = Literal["", "cache_control", "cache_point", "prompt_cache_breakpoint", "cached_content"]
 """The wire's word for a mark that the caller sets at the end of a prefix; empty: there is none.
 
 ``cached_content`` is no mark inside a prompt: the prefix is stored by a call of its own and named by reference.
 """
+
+MARK_FIELDS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+"""The fields of a block that are marks on the wire. They are no part of the prompt."""
+
+UNMARKABLE = frozenset({"thinking", "redacted_thinking", "fallback", "mcp_tool_listing"})
+"""Types of blocks that can bear no mark (source: Anthropic's documentation and the specification of its SDK). Nor can
+an empty text, nor a tool that is loaded when it is needed."""
+
+FREE_FIELDS = frozenset({"input", "input_schema", "parameters"})
+"""Fields of a block whose JSON is the caller's own: what it calls by a mark's name is none."""
 
 Placing: TypeAlias = Literal["never", "asked", "unless_explicit", "always"]
 """When the provider finds the end of a prefix by itself: never, where one field of the request asks for it
@@ -27,14 +40,13 @@ Matching: TypeAlias = Literal["look_back", "breakpoint", "longest", "unit", "ref
 ``breakpoint``: up to a breakpoint that this request has as well. ``longest``: the longest common prefix.
 ``unit``: a persisted prefix as a whole, or nothing of it. ``reference``: what the request names."""
 
-Readable: TypeAlias = Literal["first_token", "computed", "persisted", "created"]
-"""From when others can read what a call writes: its first token, its prefix computed, persisted, or created."""
-
 Accounting: TypeAlias = Literal["disjoint", "inside"]
 """Whether reported cache tokens stand beside the reported input tokens, or inside them."""
 
 Level: TypeAlias = Literal["tools", "system", "messages"]
 """The parts of a prompt in the order of its prefix. What is lost from a level on is lost to the end."""
+
+LEVELS: tuple[Level, ...] = ("tools", "system", "messages")
 
 
 class Ttl(msgspec.Struct, frozen=True):
@@ -46,8 +58,6 @@ class Ttl(msgspec.Struct, frozen=True):
     """From the start of the request that wrote or, where reads refresh, last read."""
     write: float = 1.0
     """The price of a written token, as a multiple of the price of input. 1: writing costs nothing more."""
-    dialects: tuple[str, ...] = ()
-    """The wire formats that know it; empty: all of them."""
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +69,6 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
     family: str
     since: date
     """The day from which these rules are applied."""
-    source: str
-    """What kind of text they were read from, and when."""
     minimum: int
     """Tokens a prefix must have; a shorter one is not cached, without an error."""
     step: int = 1
@@ -86,7 +94,8 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
     """The price of a token that is read, as a multiple of the price of input."""
     storage: float = 0.0
     """The price of keeping a token for an hour, as a multiple of the price of input."""
-    readable: Readable
+    lag: float = 0.0
+    """Seconds from the first token of an answer until others can read what its call wrote."""
     routed: int = 0
     """Tokens at the start of a prompt whose hash chooses the machine; 0: no routing is known."""
     key: str = ""
@@ -96,39 +105,18 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
     accounting: Accounting
     lost: tuple[tuple[str, Level], ...] = ()
     """What invalidates: a change of this loses what was cached from this level on."""
-    assumed: tuple[str, ...] = ()
-    """Fields of this value that no document tells, or not fully; what is assumed and why stands beside the row."""
 
     @property
     def ttl(self) -> Ttl:
         """The time to live of a write that asks for none."""
         return self.ttls[0]
 
-    def named(self, name: str, dialect: str = "") -> Ttl | None:
-        """The time to live of this name, in this wire format; None when there is none."""
-        for ttl in self.ttls:
-            if ttl.name == name and (not dialect or not ttl.dialects or dialect in ttl.dialects):
-                return ttl
-        return None
+    def named(self, name: str) -> Ttl | None:
+        """The time to live of this name; None when there is none."""
+        return next((ttl for ttl in self.ttls if ttl.name == name), None)
 
     def cacheable(self, tokens: int) -> int:
         """How many tokens of a prefix of ``tokens`` can be cached: none below the minimum, then whole steps."""
         if tokens < max(self.minimum, 1):
             return 0
         return self.minimum + (tokens - self.minimum) // self.step * self.step
-
-    def pays_from(self, ttl: Ttl) -> int:
-        """The use of a prefix from which writing it is cheaper than never caching it, the write being the first use.
-
-        Storage is left aside. 0: it never is.
-        """
-        if self.read >= 1:
-            return 0
-        uses = 1
-        while ttl.write + (uses - 1) * self.read >= uses:
-            uses += 1
-        return uses
-
-    def lost_from(self, change: str) -> Level | None:
-        """The level from which a change loses what was cached; None when nothing is known to be lost."""
-        return dict(self.lost).get(change)

@@ -59,12 +59,15 @@ class Undo(msgspec.Struct, frozen=True):
     """How the bill of a call would differ without an edit, as far as that edit alone changed it."""
 
     input_tokens: int = 0
-    """Prompt tokens that the edit took away; negative when it added some."""
+    """Prompt tokens that the edit took away, by the o200k vocabulary; negative when it added some."""
     output_tokens: int = 0
     model: str | None = None
     """The model that would have answered; None when the edit kept it."""
     uncached: bool = False
     """Without the edit the provider would have cached nothing: what it read and wrote would be plain input."""
+    place: float = 1.0
+    """Where in the prompt it took tokens away: what part of it stands before. They would have been read from the
+    provider's cache, or written to it, where what stands beside them was."""
 
 
 class Edit(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ CALL_OUT = {
     "credential": "decides who pays; the tenant keeps keys apart",
     "fitting": "decides what may be edited, and edits come later",
     "tried": "known only after the key was looked up; such a reply is not stored",
+    "warms": "decides what the provider caches of it",
     "charged_to": "decides who pays",
 }
 

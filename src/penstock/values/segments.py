@@ -10,7 +10,7 @@ import msgspec
 
 from penstock.values.shape import entries, is_array, is_object, mapping, text
 
-__all__ = ["Path", "Segment", "Stability", "segments"]
+__all__ = ["Path", "Segment", "Stability", "at_path", "segments"]
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indices from the root of the body to a value: ``("messages", 0, "content")``."""
@@ -62,6 +62,14 @@ def segments(body: Mapping[str, Any]) -> list[Segment]:
     Unknown blocks come as ``other`` with their JSON as text. A body of any shape is walked without an error.
     """
     return [*_tools(body), *_system(body), *_messages(body), *_parameters(body)]
+
+
+def at_path(body: Mapping[str, Any], path: Path) -> Any:
+    """What stands at a path. It has to be one of this body."""
+    there: Any = body
+    for step in path:
+        there = there[step]
+    return there
 
 
 def _json(value: Any) -> str:

@@ -39,6 +39,24 @@ class Usage(msgspec.Struct, frozen=True):
         """The same call where the provider's prompt cache takes no part in it."""
         return Usage(self.prompt, output=self.output, reasoning=self.reasoning)
 
+    def with_more(self, prompt: int, place: float, output: int) -> Usage:
+        """The same call with so many tokens more, or less, at a place of its prompt (0: its beginning, 1: its end).
+
+        What stands within what was read or written is read or written too. No count falls below 0.
+
+        >>> Usage(input=10, cache_read=90).with_more(5, 0.5, 0)
+        Usage(input=10, cache_read=95, cache_write_5m=0, cache_write_1h=0, output=0, reasoning=0)
+        """
+        at = place * self.prompt
+        if at < self.cache_read:
+            field = "cache_read"
+        elif at < self.prompt - self.input:
+            field = "cache_write_1h" if self.cache_write_1h else "cache_write_5m"
+        else:
+            field = "input"
+        changed = {field: max(0, getattr(self, field) + prompt), "output": max(0, self.output + output)}
+        return msgspec.structs.replace(self, **changed)
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input + other.input,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.policy.layout.blocks import blocks
+from penstock.values.caching import UNMARKABLE
 
 TOOL: dict[str, Any] = {"name": "read", "description": "Reads a file.", "input_schema": {"type": "object"}}
 BODY: dict[str, Any] = {
@@ -26,6 +27,14 @@ BODY: dict[str, Any] = {
         },
     ],
 }
+
+IMAGE: dict[str, Any] = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "t"}
+
+
+def cited(enabled: bool) -> dict[str, Any]:
+    source = {"type": "text", "media_type": "text/plain", "data": "x"}
+    return {"type": "document", "source": source, "citations": {"enabled": enabled}}
 
 
 def digests(body: dict[str, Any]) -> list[bytes]:
@@ -65,6 +74,13 @@ def test_blocks_stand_in_the_order_of_the_prefix() -> None:
         ({"system": "You help much."}, 1),
         ({"tool_choice": {"type": "any"}}, 2),
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, 2),
+        ({"speed": "fast"}, 1),
+        ({"response_format": {"type": "json_object"}}, 1),
+        ({"text": {"format": {"type": "json_object"}}}, 1),
+        ({"messages": [*BODY["messages"], {"role": "user", "content": [IMAGE]}]}, 2),
+        ({"messages": [*BODY["messages"], {"role": "user", "content": [{**RESULT, "content": [IMAGE]}]}]}, 2),
+        ({"messages": [*BODY["messages"], {"role": "user", "content": [cited(True)]}]}, 1),
+        ({"messages": [*BODY["messages"], {"role": "user", "content": [cited(False)]}]}, 5),
         ({"max_tokens": 5, "temperature": 0.5, "stream": True, "metadata": {"user_id": "u"}}, 5),
         ({"messages": [*BODY["messages"], {"role": "assistant", "content": "Because."}]}, 5),
     ],
@@ -150,6 +166,37 @@ def test_a_mark_anywhere_in_a_block_is_one() -> None:
     assert not quoted.marked
 
 
+def test_no_mark_is_none() -> None:
+    def asked(**none: None) -> dict[str, Any]:
+        part = {"type": "text", "text": "x", **none}
+        document = {"type": "document", "source": {"type": "content", "content": [part]}}
+        return {"model": "m", "messages": [{"role": "user", "content": [part, document]}]}
+
+    assert blocks(asked(cache_control=None)) == blocks(asked())
+
+
+def test_what_a_caller_calls_like_a_mark_is_none_and_part_of_the_prompt() -> None:
+    def asked(kind: str) -> dict[str, Any]:
+        schema = {"type": "object", "properties": {"cache_control": {"type": kind}}}
+        use = {"type": "tool_use", "id": "t", "name": "read", "input": {"cache_control": kind}}
+        called = {"type": "function", "function": {"name": "f", "parameters": schema}}
+        tools = [{**TOOL, "input_schema": schema}, called]
+        return {"model": "m", "tools": tools, "messages": [{"role": "assistant", "content": [use]}]}
+
+    assert not any(block.marked for block in blocks(asked("string")))
+    changed = asked("string")
+    for path in (("tools", 0), ("tools", 1), ("messages", 0)):
+        other = asked("string")
+        other[path[0]][path[1]] = asked("number")[path[0]][path[1]]
+        assert digests(other)[-1] != digests(changed)[-1]
+
+
 def test_a_tool_that_is_loaded_later_may_not_be_marked() -> None:
     (tool,) = blocks({"model": "m", "tools": [{**TOOL, "defer_loading": True}]})
     assert not tool.markable
+
+
+@pytest.mark.parametrize("kind", sorted(UNMARKABLE))
+def test_some_blocks_may_not_be_marked(kind: str) -> None:
+    (block,) = blocks({"model": "m", "messages": [{"role": "assistant", "content": [{"type": kind}]}]})
+    assert not block.markable

@@ -70,6 +70,7 @@ def test_without_a_mark_there_is_nothing_to_edit() -> None:
         ({"prompt_cache_options": {"mode": "implicit"}}, "gpt-5.6", True),
         ({"prompt_cache_key": "mine"}, "gpt-5.6", True),
         ({"messages": []}, "gpt-5.6", False),
+        ({"cache_control": None, "prompt_cache_key": None}, "claude-opus-4-8", False),
     ],
 )
 def test_a_caller_that_marks_decides_by_itself(change: dict[str, Any], model: str, decided: bool) -> None:

@@ -15,7 +15,6 @@ def test_without_lives_the_prior_holds() -> None:
     odds = Odds()
     assert odds.read_within(300.0, CLASS, prior=0.2) == pytest.approx(0.2)
     assert odds.read_within(3600.0, CLASS, prior=0.2) == pytest.approx(0.2)
-    assert odds.lives(CLASS) == 0
 
 
 def test_the_odds_come_near_the_share_that_is_read() -> None:
@@ -27,7 +26,6 @@ def test_the_odds_come_near_the_share_that_is_read() -> None:
             odds.end(watch, second + 2.0)
     odds.advance(10_000.0)
     assert odds.read_within(300.0, CLASS, prior=0.9) == pytest.approx(0.25, abs=0.03)
-    assert odds.lives(CLASS) == 2000
 
 
 def test_lives_that_still_go_on_count_as_far_as_they_have_come() -> None:

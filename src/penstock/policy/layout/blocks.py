@@ -13,24 +13,18 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.values import Path
-from penstock.values.caching import Level
-from penstock.values.shape import Json, entries, mapping, text
+from penstock.values.caching import FREE_FIELDS, LEVELS, MARK_FIELDS, UNMARKABLE, Level
+from penstock.values.shape import Json, entries, mapping, objects, text
 
 __all__ = ["Block", "blocks"]
-
-_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
-"""Fields of a block that are no part of the prompt."""
 
 _BYTES_A_TOKEN = 4
 """What is to be decided needs no more than the order of magnitude: counting would take fifty times as long."""
 
-_MARKS_ENCODED = tuple(f'"{name}":'.encode() for name in sorted(_MARKS))
+_MARKS_ENCODED = tuple(f'"{name}":'.encode() for name in sorted(MARK_FIELDS))
 
 _OPAQUE_TOKENS = 1500
 """Of an image or a document: about what Anthropic and OpenAI count for a large image."""
-
-_UNMARKABLE = ("thinking", "redacted_thinking", "reasoning")
-"""Blocks that may bear no mark of their own (source: Anthropic's documentation)."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -59,21 +53,22 @@ def blocks(body: Mapping[str, Any]) -> list[Block]:
     """The blocks of a request body of any wire format that has a prompt.
 
     A change of what stands in no block, but changes the prompt that the provider renders, changes the digests from
-    the level on where it counts: the model from the first block, ``tool_choice`` and ``thinking`` from the messages.
+    the level on where it counts.
     """
-    whole = hashlib.sha256(_encode([body.get("model"), body.get("speed")]))
+    whole = hashlib.sha256()
     found: list[Block] = []
-    in_messages = False
+    beside, entered = _beside(body), 0
     for path, level, role, value, part in _walk(body):
-        if level == "messages" and not in_messages:
-            in_messages = True
-            whole.update(_encode([body.get("tool_choice"), body.get("thinking"), body.get("reasoning")]))
+        while level not in LEVELS[:entered]:
+            whole.update(beside[entered])
+            entered += 1
         encoded = _encode([level, role, value])
         marked, opaque = False, False
         if value.__class__ is dict:
-            marked = any(mark in encoded for mark in _MARKS_ENCODED) and _has_mark(value)
-            if marked or value.get("type") == "text":
-                encoded = _encode([level, role, _plain(_bare(value))])
+            named = any(mark in encoded for mark in _MARKS_ENCODED)
+            marked = named and _has_mark(value)
+            if named or value.get("type") == "text":
+                encoded = _encode([level, role, _plain(_bare(value) if named else value)])
             opaque = b'"type":"base64"' in encoded or b'"data:' in encoded or b'"image_url"' in encoded
         markable = part and (
             _may_be_marked(value) if value.__class__ is dict else isinstance(value, str) and value != ""
@@ -82,6 +77,33 @@ def blocks(body: Mapping[str, Any]) -> list[Block]:
         tokens = _OPAQUE_TOKENS if opaque else len(encoded) // _BYTES_A_TOKEN
         found.append(Block(path, level, tokens, whole.digest()[:16], markable, marked, opaque))
     return found
+
+
+def _beside(body: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """What changes the prompt from each level on, beside its blocks.
+
+    Anthropic's rules, and the schema of an answer, which OpenAI sets before the system text. The toggle of its search
+    of the web is a tool here: that its other tools could still be read is left aside.
+    """
+    images = cited = False
+    for block in _contents(body):
+        if block.get("type") == "image":
+            images = True
+        elif "citations" in block and mapping(block["citations"]).get("enabled"):
+            cited = True
+    tools = [body.get("model")]
+    system = [body.get("speed"), cited, body.get("response_format"), body.get("text")]
+    messages = [body.get("tool_choice"), body.get("thinking"), body.get("reasoning"), images]
+    return _encode(tools), _encode(system), _encode(messages)
+
+
+def _contents(body: Mapping[str, Any]) -> Iterator[Json]:
+    """The blocks of the messages, and those in results of tools."""
+    for message in objects(body.get("messages")):
+        for block in objects(message.get("content")):
+            yield block
+            if block.get("content").__class__ is list:
+                yield from objects(block["content"])
 
 
 _encode = msgspec.json.Encoder().encode
@@ -119,16 +141,22 @@ def _listed(path: Path, content: Any) -> list[tuple[Path, Any]]:
 
 def _has_mark(value: Any) -> bool:
     """Whether the caller marks this block, or anything in it, such as a part of a tool's result."""
-    if value.__class__ is dict:
-        return any(name in _MARKS or _has_mark(each) for name, each in mapping(value).items())
-    return value.__class__ is list and any(_has_mark(each) for each in entries(value))
+    if value.__class__ is list:
+        return any(_has_mark(each) for each in value)
+    return value.__class__ is dict and any(
+        each is not None if name in MARK_FIELDS else name not in FREE_FIELDS and _has_mark(each)
+        for name, each in value.items()
+    )
 
 
 def _bare(value: Any) -> Any:
     """The same without the marks in it."""
-    if value.__class__ is dict:
-        return {name: _bare(each) for name, each in mapping(value).items() if name not in _MARKS}
-    return [_bare(each) for each in entries(value)] if value.__class__ is list else value
+    if value.__class__ is list:
+        return [_bare(each) for each in value]
+    if value.__class__ is not dict:
+        return value
+    kept = ((name, each) for name, each in value.items() if name not in MARK_FIELDS)
+    return {name: each if name in FREE_FIELDS else _bare(each) for name, each in kept}
 
 
 def _plain(fields: Json) -> Any:
@@ -140,5 +168,5 @@ def _may_be_marked(fields: Json) -> bool:
     """By Anthropic's rules: no thinking, no empty text, no tool whose definition is loaded when it is needed."""
     if fields.get("defer_loading"):
         return False
-    kind = fields.get("type")
-    return kind not in _UNMARKABLE if kind != "text" else bool(fields.get("text"))
+    kind = text(fields.get("type"))
+    return kind not in UNMARKABLE if kind != "text" else bool(fields.get("text"))

@@ -13,6 +13,7 @@ from typing import Any
 from penstock.policy.layout.blocks import Block
 from penstock.values import Edit
 from penstock.values.caching import CacheRules
+from penstock.values.segments import at_path
 from penstock.values.shape import mapping
 
 __all__ = ["breakpoints"]
@@ -56,9 +57,7 @@ def _edit(body: Mapping[str, Any], block: Block) -> Edit | None:
     """The breakpoint at the end of a block; None where none may stand."""
     if block.path[0] not in {"messages", "input"} or len(block.path) < _PART:
         return None
-    there: Any = body
-    for step in block.path:
-        there = there[step]
+    there = at_path(body, block.path)
     if isinstance(there, str):
         if block.level != "system":
             return None

@@ -25,8 +25,6 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is as far as an earlier prompt went the same way; else it lies behind."""
     chain: tuple[str, ...] = ()
     """The classes of prefixes that this one is of, the widest first."""
-    lives: int = 0
-    """How many the narrowest of them has seen."""
     hazards: tuple[float, ...] = ()
     """The odds that it is read again, for each span of age."""
     odds: tuple[float, ...] = ()

@@ -42,8 +42,10 @@ class Node(msgspec.Struct):
     """Whether it was written to find out."""
     watch: Watch | None = None
 
-    def written(self, now: float, ttl: float) -> None:
-        """Somebody else's write or read of it can be read from ``now`` on, for ``ttl`` seconds."""
+    def written(self, now: float, ttl: float, *, refreshes: bool = True) -> None:
+        """Somebody else's write of it, or read that ``refreshes``, can be read from ``now`` on, for ``ttl`` seconds."""
+        if self.warm(now) and not refreshes:
+            return
         self.ready = self.ready if self.warm(now) else now
         self.until, self.ttl = max(self.until, now + ttl), max(self.ttl, ttl)
 

@@ -17,10 +17,10 @@ __all__ = ["marked_by_caller", "marks"]
 
 def marked_by_caller(body: Mapping[str, Any], found: Sequence[Block]) -> bool:
     """Whether the caller decides by itself what is cached: then nothing of it is changed, and nothing added."""
-    return not _ASKED.isdisjoint(body) or any(block.marked for block in found)
+    return any(body.get(field) is not None for field in _ASKED) or any(block.marked for block in found)
 
 
-_ASKED = frozenset({"cache_control", "prompt_cache_options", "prompt_cache_key", "prompt_cache_retention"})
+_ASKED = ("cache_control", "prompt_cache_options", "prompt_cache_key", "prompt_cache_retention")
 """Fields of a request by which its caller has a say."""
 
 

@@ -98,8 +98,8 @@ class Odds:
     >>> odds = Odds()
     >>> for second in range(40):
     ...     odds.end(odds.watch(float(second), ("new",)), second + 0.5)
-    >>> round(odds.read_within(300.0, ("new",), prior=0.1), 2), odds.lives(("new",))
-    (0.7, 40)
+    >>> round(odds.read_within(300.0, ("new",), prior=0.1), 2)
+    0.7
     """
 
     def __init__(self, most_curves: int = MOST_CURVES, most_watched: int = MOST_WATCHED) -> None:
@@ -203,11 +203,6 @@ class Odds:
         if curve is None or self.now - curve.since < seconds:
             seconds = min(seconds, PRIOR_SECONDS)
         return within(seconds, hazards)
-
-    def lives(self, chain: Sequence[str]) -> int:
-        """How many lives the narrowest class of the chain has seen."""
-        curve = self.curves.get(chain[-1])
-        return 0 if curve is None else round(curve.reached[0])
 
 
 def within(seconds: float, hazards: Sequence[float]) -> float:

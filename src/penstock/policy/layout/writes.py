@@ -66,6 +66,8 @@ class Sent(msgspec.Struct, frozen=True):
     probe: bool
     saving: float
     """What a token that is read saves."""
+    refreshes: bool
+    """Whether a read starts the time to live anew."""
     bill: bytes
 
 
@@ -142,7 +144,6 @@ class Writes:
             point,
             hazards=hazards,
             odds=tuple(self.odds.told(ttl.seconds, point.chain, hazards) for ttl in rules.ttls),
-            lives=self.odds.lives(point.chain),
         )
 
     def send(
@@ -180,6 +181,7 @@ class Writes:
             held,
             decision.probe,
             1 - rules.read,
+            rules.refreshed,
             bill,
         )
 
@@ -226,7 +228,7 @@ class Writes:
                 if written:
                     node.ttl = max(node.ttl, float(sent.ttl.seconds))
                     node.until = max(node.until, sent.at + node.ttl)
-        if before is not None and not missed:
+        if before is not None and not missed and sent.refreshes:
             before.until = max(before.until, sent.at + before.ttl)
         if missed:
             return "missed"
@@ -239,7 +241,7 @@ class Writes:
         from winnings alone: 0 where those do not bear it, or nothing is known.
         """
         node = self.forest.nodes.get(prefix)
-        if node is None or node.watch is None or not node.warm(now):
+        if node is None or node.watch is None or not rules.refreshed or not node.warm(now):
             return 0.0
         hazards = self.odds.hazards(node.watch.chain, prior=0.0)
         age = now - node.watch.since

@@ -1,7 +1,9 @@
 """The rules by which providers cache prompts, as data: who caches what, and from which day on that is known.
 
 A rule that changes is a new row with its day, never a change of code. Of the rows in force that match a model the
-newest decides; of several as new as each other, the first.
+newest decides; of several as new as each other, the first. All were read in November 2026 from the vendors' and
+projects' own documentation and the specifications of their SDKs; what these leave open, and what is assumed then,
+stands beside the row.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def rules_for(provider: str, model: str, at: date, *, stored: bool = False) -> C
     """
     place = provider.strip().lower()
     homes = next(homes for pattern, homes in _HOMES if re.search(pattern, place))
-    rows = google.STORED if stored else tuple(row for home in homes for row in TABLES[home])
     name = plain(model)
+    rows = google.STORED if stored else tuple(row for home in homes for row in TABLES[home])
     matching = [rules for pattern, rules in rows if rules.since <= at and re.fullmatch(pattern, name)]
     return max(matching, key=lambda rules: rules.since, default=None)

@@ -9,12 +9,11 @@ from msgspec.structs import replace
 from penstock.providers.prompt_cache.names import Rows
 from penstock.values.caching import CacheRules, Ttl
 
-__all__ = ["CLAUDE", "LATER", "ROWS"]
+__all__ = ["CLAUDE", "ROWS"]
 
 CLAUDE = CacheRules(
     family="Claude Opus 4.8, Sonnet 5 / 4.6 / 4.5 / 4, Opus 4.1 / 4",
     since=date(2024, 8, 14),
-    source="vendor documentation, November 2026",
     minimum=1024,
     marker="cache_control",
     most_marks=4,
@@ -24,7 +23,6 @@ CLAUDE = CacheRules(
     ttls=(Ttl("5m", 300, 1.25), Ttl("1h", 3600, 2.0)),
     ordered=True,
     read=0.1,
-    readable="first_token",
     accounting="disjoint",
     lost=(
         ("model", "tools"),
@@ -39,11 +37,6 @@ CLAUDE = CacheRules(
     ),
 )
 """All of them differ in the minimum alone."""
-
-LATER = ("minimum",)
-"""What is assumed of models that the vendor's table does not list: a line keeps the minimum of its last listed one. Too
-high an assumption leaves a saving out, too low a one sets a mark that does nothing; neither costs money."""
-
 
 ROWS: Rows = (
     (
@@ -62,17 +55,18 @@ ROWS: Rows = (
     # Retired ones, from earlier editions of the same page.
     (r"claude-(sonnet-3\.[57]|opus-3)", replace(CLAUDE, family="Claude Sonnet 3.7 / 3.5, Opus 3")),
     (r"claude-haiku-3", replace(CLAUDE, family="Claude Haiku 3", minimum=2048)),
-    # Newer than the table.
+    # Newer than the table. Assumed: a line keeps the minimum of its last listed model. Too high a one leaves a saving
+    # out, too low a one sets a mark that does nothing; neither costs money.
     (
         r"claude-(opus|fable|mythos)-([5-9]|\d\d)(\.\d+)?",
-        replace(CLAUDE, family="Claude Opus, Fable, Mythos beyond 5", minimum=512, assumed=LATER),
+        replace(CLAUDE, family="Claude Opus, Fable, Mythos beyond 5", minimum=512),
     ),
     (
         r"claude-sonnet-([5-9]|\d\d)(\.\d+)?",
-        replace(CLAUDE, family="Claude Sonnet beyond 5", minimum=1024, assumed=LATER),
+        replace(CLAUDE, family="Claude Sonnet beyond 5", minimum=1024),
     ),
     (
         r"claude-haiku-([5-9]|\d\d)(\.\d+)?",
-        replace(CLAUDE, family="Claude Haiku beyond 4.5", minimum=4096, assumed=LATER),
+        replace(CLAUDE, family="Claude Haiku beyond 4.5", minimum=4096),
     ),
 )

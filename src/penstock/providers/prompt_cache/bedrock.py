@@ -27,15 +27,13 @@ def _here(rules: CacheRules, hour: bool) -> CacheRules:
         marker="cache_point",
         placing="never",
         ttls=CLAUDE.ttls if hour else CLAUDE.ttls[:1],
-        # When a write can be read is not documented here. Assumed: as at Anthropic.
-        assumed=tuple(dict.fromkeys((*rules.assumed, "ttls", "readable"))),
+        # When a write can be read is not documented here. Assumed: as at Anthropic, from the first token on.
     )
 
 
 NOVA = CacheRules(
     family="Bedrock: Nova",
     since=_SINCE,
-    source="vendor documentation, November 2026",
     minimum=1000,
     marker="cache_point",
     most_marks=4,
@@ -45,10 +43,8 @@ NOVA = CacheRules(
     # Nova's prices are its own: writing costs what input costs, reading a quarter of it.
     ttls=(Ttl("5m", 300, 1.0),),
     read=0.25,
-    readable="first_token",
     accounting="disjoint",
     lost=(("model", "tools"), ("tools", "tools"), ("system", "system")),
-    assumed=("look_back", "readable"),
 )
 
 ROWS: Rows = (

@@ -12,7 +12,6 @@ __all__ = ["DEEPSEEK", "ROWS"]
 DEEPSEEK = CacheRules(
     family="DeepSeek",
     since=date(2024, 8, 2),
-    source="vendor documentation, November 2026",
     # Not documented. Assumed: 64 tokens, the smallest unit of its first edition.
     minimum=64,
     placing="always",
@@ -22,10 +21,10 @@ DEEPSEEK = CacheRules(
     refreshed=True,
     # 0.02 to 0.03. Assumed: the dearer.
     read=0.03,
-    readable="persisted",
+    # "Seconds", until what was computed is persisted. Assumed: five.
+    lag=5.0,
     accounting="inside",
     lost=(("model", "tools"), ("tools", "tools")),
-    assumed=("minimum", "ttls", "refreshed", "read"),
 )
 
 ROWS: Rows = ((r"deepseek-.+", DEEPSEEK),)

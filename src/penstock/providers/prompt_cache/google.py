@@ -1,4 +1,7 @@
-"""Gemini, with its two caches: one that needs nothing said, and one of prefixes that are stored and named."""
+"""Gemini, with its two caches: one that needs nothing said, and one of prefixes that are stored and named.
+
+No wire format that is served here has a word for the other one: its rules are kept for those who price it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ __all__ = ["IMPLICIT", "ROWS", "STORED"]
 IMPLICIT = CacheRules(
     family="Gemini implicit, Flash",
     since=date(2025, 5, 8),
-    source="vendor documentation, November 2026",
     minimum=1024,
     placing="always",
     matching="longest",
@@ -22,11 +24,9 @@ IMPLICIT = CacheRules(
     ttls=(Ttl("implicit", 300),),
     refreshed=True,
     read=0.1,
-    # Not documented, and hits are never promised. Assumed: once the first answer begins.
-    readable="first_token",
+    # Nor is it when a write can be read, and hits are never promised. Assumed: once the first answer begins.
     accounting="inside",
     lost=(("model", "tools"), ("tools", "tools")),
-    assumed=("ttls", "refreshed", "readable"),
 )
 
 _PRO = replace(IMPLICIT, family="Gemini implicit, Pro", minimum=4096)
@@ -34,7 +34,6 @@ _PRO = replace(IMPLICIT, family="Gemini implicit, Pro", minimum=4096)
 _STORED = CacheRules(
     family="Gemini explicit, Flash",
     since=date(2025, 5, 8),
-    source="vendor documentation, November 2026",
     minimum=1024,
     marker="cached_content",
     matching="reference",
@@ -44,10 +43,8 @@ _STORED = CacheRules(
     # Storage has a price of its own for each model. Assumed: $1.00 for Flash and $4.50 for Pro for a million tokens and
     # an hour, beside $0.30 and $1.25 of input.
     storage=10 / 3,
-    readable="created",
     accounting="inside",
     lost=(("model", "tools"), ("tools", "tools"), ("system", "tools")),
-    assumed=("storage",),
 )
 
 _FLASH_MODELS = r"gemini-((2\.[5-9]|[3-9](\.\d+)?)-)?flash(-lite)?"
@@ -58,7 +55,7 @@ _OTHERS = r"gemini-[4-9](\.\d+)?-[a-z]+"
 ROWS: Rows = (
     (_FLASH_MODELS, IMPLICIT),
     (_PRO_MODELS, _PRO),
-    (_OTHERS, replace(_PRO, family="Gemini implicit, other", assumed=("minimum", *_PRO.assumed))),
+    (_OTHERS, replace(_PRO, family="Gemini implicit, other")),
 )
 
 STORED: Rows = (

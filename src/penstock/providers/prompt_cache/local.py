@@ -14,7 +14,6 @@ __all__ = ["ENGINE", "TABLES"]
 ENGINE = CacheRules(
     family="vLLM",
     since=date(2024, 1, 1),
-    source="project documentation, November 2026",
     # A block of the KV cache, 16 tokens unless configured otherwise.
     minimum=16,
     step=16,
@@ -23,10 +22,8 @@ ENGINE = CacheRules(
     # The least recently used blocks go when the room is needed. Assumed: kept for an hour.
     ttls=(Ttl("lru", 3600),),
     read=0.0,
-    readable="computed",
     accounting="inside",
     lost=(("model", "tools"), ("tools", "tools")),
-    assumed=("ttls",),
 )
 
 TABLES: dict[str, Rows] = {

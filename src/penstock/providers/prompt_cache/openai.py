@@ -21,21 +21,18 @@ _DAY = Ttl("24h", 86_400)
 PREFIX = CacheRules(
     family="OpenAI before GPT-5.6: GPT-4o",
     since=date(2024, 10, 1),
-    source="vendor documentation and SDK specification, November 2026",
     minimum=1024,
     step=128,
     placing="always",
     matching="longest",
     ttls=(_MEMORY,),
     read=0.5,
-    # Not documented. Assumed: as soon as the prefix is computed, which its first token shows.
-    readable="first_token",
+    # When it can be read is not documented. Assumed: as soon as it is computed, which the first token shows.
     routed=256,
     key="prompt_cache_key",
     per_minute=15,
     accounting="inside",
     lost=(("model", "tools"), ("tools", "tools")),
-    assumed=("ttls", "readable"),
 )
 
 _QUARTER = replace(PREFIX, family="OpenAI before GPT-5.6: GPT-4.1", ttls=(_MEMORY, _DAY), read=0.25)
@@ -44,7 +41,6 @@ _TENTH = replace(_QUARTER, family="OpenAI before GPT-5.6: GPT-5", read=0.1)
 BREAKPOINTS = CacheRules(
     family="OpenAI GPT-5.6 and later",
     since=date(2024, 10, 1),
-    source="vendor documentation and SDK specification, November 2026",
     minimum=1024,
     marker="prompt_cache_breakpoint",
     most_marks=4,
@@ -58,14 +54,11 @@ BREAKPOINTS = CacheRules(
     # Not documented. Assumed: a read extends the 30 minutes, which are a minimum.
     refreshed=True,
     read=0.1,
-    # Not documented. Assumed as above.
-    readable="first_token",
     # The key is taken, but neither how it routes nor its rate is told. Assumed: no limit.
     key="prompt_cache_key",
     per_minute=0,
     accounting="inside",
     lost=(("model", "tools"), ("tools", "tools")),
-    assumed=("remembered", "refreshed", "readable", "per_minute"),
 )
 
 ROWS: Rows = (
@@ -82,7 +75,7 @@ ROWS: Rows = (
     (r"gpt-5(\.[0-4])?(-(?!image|pro).+)?", _TENTH),
     (
         r"gpt-5\.5(-(?!image|pro).+)?",
-        replace(_TENTH, family="OpenAI before GPT-5.6: GPT-5.5", ttls=(_DAY,), assumed=("readable",)),
+        replace(_TENTH, family="OpenAI before GPT-5.6: GPT-5.5", ttls=(_DAY,)),
     ),
     (r"gpt-(5\.([6-9]|\d\d)|([6-9]|\d\d)(\.\d+)?)(-(?!image).+)?", BREAKPOINTS),
 )

@@ -110,9 +110,10 @@ class PromptCache:
         return msgspec.structs.replace(seen, machine=machine)
 
     def began(self, seen: Seen, at: float) -> None:
-        """The answer to a request has begun: what it wrote can be read from now on."""
+        """The answer to a request has begun: what it wrote can be read from now on, or as soon as the rules say."""
+        since = at + self.rules.lag
         for write in seen.writes:
-            self._entries[seen.machine].write(write.point.digest, Entry(at, write.until, write.ttl, write.size))
+            self._entries[seen.machine].write(write.point.digest, Entry(since, write.until, write.ttl, write.size))
 
     def _route(self, prompt: Prompt) -> bytes:
         """What chooses the machine: the start of the prompt, and the caller's key."""

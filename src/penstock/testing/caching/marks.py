@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
-from penstock.testing.caching.prompt import Prompt
+from penstock.testing.caching.prompt import Mark, Prompt
 from penstock.values.caching import CacheRules, Ttl
 
 __all__ = ["Placed", "placed"]
@@ -27,12 +28,11 @@ def placed(prompt: Prompt, rules: CacheRules, default: Ttl) -> Placed:
 
     ``default``: the time to live of a mark that names none.
     """
-    asked = {block: rules.named(name) if name else default for block, name in prompt.marks.items()}
-    explicit = {block: ttl for block, ttl in asked.items() if ttl is not None}
     own = _own(prompt, rules, default)
-    error = _refused(prompt, rules, explicit, own)
+    error = _refused(prompt, rules, default, own)
     if error:
         return Placed(error=error)
+    explicit = {block: _lives(mark, rules, default) for block, mark in prompt.marks}
     kept = rules.most_marks - bool(own) if rules.surplus == "oldest_dropped" else len(explicit)
     latest = dict(sorted(explicit.items())[max(0, len(explicit) - kept) :])
     writes = _long_enough(prompt, rules, own | latest)
@@ -40,6 +40,11 @@ def placed(prompt: Prompt, rules: CacheRules, default: Ttl) -> Placed:
         return Placed(writes, frozenset(look for mark in writes for look in _window(mark, rules.look_back)))
     turns = () if prompt.wish.explicit else prompt.turns
     return Placed(writes, frozenset(sorted({*explicit, *turns})[-rules.remembered :]))
+
+
+def _lives(mark: Mark, rules: CacheRules, default: Ttl) -> Ttl:
+    """How long what a mark writes is kept; the default for a name that is not known, which is refused."""
+    return (rules.named(mark.ttl) if mark.ttl else None) or default
 
 
 def _window(mark: int, look_back: int) -> range:
@@ -54,28 +59,30 @@ def _long_enough(prompt: Prompt, rules: CacheRules, marks: Mapping[int, Ttl]) ->
 def _own(prompt: Prompt, rules: CacheRules, default: Ttl) -> dict[int, Ttl]:
     """The mark that the provider sets itself: where it was asked to, or unless it was asked not to."""
     if rules.placing == "asked" and prompt.wish.automatic is not None:
-        ttl = rules.named(prompt.wish.automatic) if prompt.wish.automatic else default
         last = max(prompt.markable, default=-1)
-        return {last: ttl} if ttl is not None and last >= 0 else {}
+        return {last: _lives(prompt.wish.automatic, rules, default)} if last >= 0 else {}
     if rules.placing == "unless_explicit" and not prompt.wish.explicit:
         return dict.fromkeys(prompt.turns[-1:], default)
     return {}
 
 
-def _refused(prompt: Prompt, rules: CacheRules, explicit: Mapping[int, Ttl], own: Mapping[int, Ttl]) -> str:
+def _refused(prompt: Prompt, rules: CacheRules, default: Ttl, own: Mapping[int, Ttl]) -> str:
     """Why the request is an error; empty if it is none."""
-    names = [*prompt.marks.values(), prompt.wish.automatic or ""]
-    unknown = next((name for name in names if name and rules.named(name) is None), None)
-    if unknown is not None:
-        return f"there is no time to live {unknown!r} here"
-    if not prompt.marks.keys() <= prompt.markable:
-        return "a mark cannot be set on an empty or a thinking block"
-    if any(explicit.get(block, ttl) != ttl for block, ttl in own.items()) and rules.placing == "asked":
+    for mark in (*(mark for _, mark in prompt.marks), *filter(None, (prompt.wish.automatic,))):
+        if mark.wrong:
+            return f"{mark.place}: {mark.wrong}"
+        if mark.ttl and rules.named(mark.ttl) is None:
+            return f"{mark.place}: there is no time to live {mark.ttl!r} here"
+    explicit = [(block, mark.place, _lives(mark, rules, default)) for block, mark in prompt.marks]
+    if rules.placing == "asked" and any(own.get(block, ttl) != ttl for block, _, ttl in explicit):
         return "the last block has a mark with another time to live than the automatic one"
     number = len(explicit) + len(own)
     if rules.surplus == "refused" and number > rules.most_marks:
         return f"at most {rules.most_marks} blocks can have a mark, and there are {number}"
-    times = [ttl.seconds for _, ttl in sorted({**own, **explicit}.items())]
-    if rules.ordered and times != sorted(times, reverse=True):
-        return "a mark with a longer time to live stands behind one with a shorter"
+    marks = sorted(
+        [*explicit, *((block, "cache_control", ttl) for block, ttl in own.items())], key=lambda each: each[0]
+    )
+    for (_, _, before), (_, place, ttl) in pairwise(marks) if rules.ordered else ():
+        if ttl.seconds > before.seconds:
+            return f"{place}: a mark with a longer time to live stands behind one with a shorter"
     return ""

@@ -10,14 +10,23 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from penstock.values.caching import Level
+from penstock.values.caching import LEVELS, Level
 
-__all__ = ["LEVELS", "Block", "Count", "Point", "Prompt", "Wish"]
+__all__ = ["Block", "Count", "Mark", "Point", "Prompt", "Wish"]
 
 Count: TypeAlias = Callable[[str], int]
 """Counts the tokens of a text."""
 
-LEVELS: tuple[Level, ...] = ("tools", "system", "messages")
+
+class Mark(msgspec.Struct, frozen=True):
+    """A mark that the caller has set."""
+
+    place: str
+    """Where it stands in the body: ``messages.0.content.1``."""
+    ttl: str = ""
+    """The time to live that it asks for; empty: the default."""
+    wrong: str = ""
+    """Why no such mark may stand there; empty: it may."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -28,8 +37,8 @@ class Block(msgspec.Struct, frozen=True):
     """Whose it is, and of what kind."""
     text: str
     """What is read: the text of a text block, the JSON of any other."""
-    mark: str | None = None
-    """The time to live that a mark on it asks for; empty: the default; None: there is no mark."""
+    marks: tuple[Mark, ...] = ()
+    """Those in it and on it, in the order of the prompt. All of them end a prefix where the block ends."""
     markable: bool = True
     turn: bool = False
     """Whether it ends what a user or a tool said: a place where a provider sets breakpoints of its own."""
@@ -40,8 +49,8 @@ class Block(msgspec.Struct, frozen=True):
 class Wish(msgspec.Struct, frozen=True):
     """What a request says about caching besides its marks."""
 
-    automatic: str | None = None
-    """The time to live of a mark on the last block that can have one; None: none is asked for."""
+    automatic: Mark | None = None
+    """A mark that shall stand on the last block that can have one."""
     explicit: bool = False
     """The provider is told to set no breakpoint of its own."""
     ttl: str = ""
@@ -70,8 +79,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """The end of each block."""
     points: tuple[Point, ...]
     """Every place a prefix can end: each word where prefixes are compared by the token, otherwise each block."""
-    marks: Mapping[int, str] = {}
-    """The marked blocks, and the time to live that each mark asks for; empty: the default."""
+    marks: tuple[tuple[int, Mark], ...] = ()
+    """In the order of the prompt, each with the number of its block."""
     markable: frozenset[int] = frozenset()
     turns: tuple[int, ...] = ()
     wish: Wish = _NO_WISH
@@ -112,7 +121,7 @@ class Prompt(msgspec.Struct, frozen=True):
         return cls(
             tuple(ends),
             tuple(points),
-            {index: block.mark for index, block in enumerate(listed) if block.mark is not None},
+            tuple((index, mark) for index, block in enumerate(listed) for mark in block.marks),
             frozenset(index for index, block in enumerate(listed) if block.markable),
             tuple(index for index, block in enumerate(listed) if block.turn),
             wish,
@@ -120,7 +129,10 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 def _through(block: Block, here: Point, count: Count, fine: bool) -> Iterator[Point]:
-    """The places in a block where a prefix can end, the last one its end."""
+    """The places in a block where a prefix can end, the last one its end. One without bytes ends where it begins."""
+    if not block.head and not block.text:
+        yield here
+        return
     digest = _chained(here.digest, block.head.encode())
     if block.tokens is not None or not fine:
         tokens = count(block.text) if block.tokens is None else block.tokens
