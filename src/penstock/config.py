@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.errors import BadInput, ConfigError
 from penstock.ledger import Limits
+from penstock.policy.compress.settings import CompressSettings
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.values import parse_money
 from penstock.values.shape import is_object
@@ -113,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: BudgetSettings = BudgetSettings()
     gateway: GatewaySettings = GatewaySettings()
     layout: LayoutSettings = LayoutSettings()
+    compress: CompressSettings = CompressSettings()
     max_concurrency: int = 10
     """Calls in flight at once, over all of a session."""
 
@@ -283,6 +285,7 @@ def _read(path: Path) -> Settings:
     settings.budget.limits()
     settings.gateway.checked()
     settings.layout.checked()
+    settings.compress.checked()
     _check_prompt_caches(settings.providers)
     return settings
 
@@ -293,6 +296,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "budget": BudgetSettings,
     "gateway": GatewaySettings,
     "layout": LayoutSettings,
+    "compress": CompressSettings,
     "providers": ProviderSettings,
 }
 """What stands below the top of a file."""
@@ -309,6 +313,7 @@ def _settings(data: Mapping[str, Any]) -> Settings:
         budget=_table(BudgetSettings, data.get("budget", {}), "budget"),
         gateway=_table(GatewaySettings, data.get("gateway", {}), "gateway"),
         layout=_table(LayoutSettings, data.get("layout", {}), "layout"),
+        compress=_table(CompressSettings, data.get("compress", {}), "compress"),
     )
 
 

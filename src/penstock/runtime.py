@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,21 @@ from penstock.admission import Admission
 from penstock.clock import Clock, SystemClock
 from penstock.config import EMBEDDED, Settings, home
 from penstock.engine import Engine
-from penstock.flow import Done, Fallback, Rules, Settle
+from penstock.flow import Done, Fallback, Policy, Rules, Settle
 from penstock.ledger import Receipt, total
 from penstock.meter import Factors, PriceBook, count
-from penstock.policy.layout.salt import salted
+from penstock.policy.compress.outputs import may_hold
+from penstock.policy.compress.settings import CompressSettings
 from penstock.prefixes import Prefixes
 from penstock.providers.dialects import dialect
 from penstock.providers.embedded import EmbeddedReader
 from penstock.providers.gate import Gate, Gates
 from penstock.providers.port import Provider
 from penstock.stores import MemoryHolds, MemoryReplies, TieredReplies
+from penstock.stores.originals import Originals
 from penstock.stores.records import CallRecord, SqliteRecords
 from penstock.ticket import Outcome
+from penstock.values import Call, Edit
 
 __all__ = ["Runtime", "build", "record_of"]
 
@@ -61,6 +66,8 @@ class Runtime:
         self.engine = engine
         self.receipts = receipts
         self.records = records
+        self.originals = engine.originals
+        """The texts that were compressed."""
         self._closing = closing
 
     def by_dialect(self) -> dict[str, str]:
@@ -99,6 +106,7 @@ async def build(
     clock = clock or SystemClock()
     records = await SqliteRecords.at(folder / "records.sqlite", warn=_log.warning)
     holds = await _shared_holds(folder) if shared else MemoryHolds()
+    originals = await _originals(folder)
     replies = TieredReplies(MemoryReplies(), await _stored_replies(folder))
     receipts = Receipts()
 
@@ -117,12 +125,14 @@ async def build(
             await _factors(records),
             fit=fit,
             fallbacks=_fallbacks(settings, providers),
-            policies=(("layout", salted),) if settings.layout.salt_tenants else (),
+            policies=_policies(settings),
+            salt=_secret(folder) if settings.layout.salt_tenants else b"",
         ),
         replies=replies,
         admission=Admission(holds, clock),
         slots=Gate.fixed(settings.max_concurrency, clock),
         clock=clock,
+        originals=originals,
         ids=new_id,
         prefixes=Prefixes(
             clock,
@@ -133,7 +143,7 @@ async def build(
         sinks=(receipts, record, alert, *sinks),
     )
     await engine.prefixes.memory.exchange()
-    return Runtime(settings, engine, receipts, records, (replies, holds, *connections))
+    return Runtime(settings, engine, receipts, records, (replies, holds, originals, *connections))
 
 
 def new_id() -> str:
@@ -201,6 +211,42 @@ async def _shared_holds(folder: Path) -> Any:
     from penstock.stores.holds_sqlite import SqliteHolds
 
     return await SqliteHolds.at(folder / "holds.sqlite", warn=_log.warning)
+
+
+def _policies(settings: Settings) -> tuple[tuple[str, Policy], ...]:
+    """What shapes a call before its prompt is laid out, in this order."""
+    found: list[tuple[str, Policy]] = []
+    if settings.compress.enabled:
+        found.append(("compress", partial(_compressing, settings=settings.compress)))
+    return tuple(found)
+
+
+def _compressing(call: Call, settings: CompressSettings) -> Sequence[Edit]:
+    """The policy, loaded for the first call that may need it: to know all kinds of texts takes a while."""
+    if not may_hold(call, settings.above_tokens):
+        return ()
+    from penstock.policy.compress.entry import entering
+
+    return entering(call, settings)
+
+
+def _secret(folder: Path) -> bytes:
+    """The secret of this home folder, made when it is first asked for; of two who make it at once, one wins."""
+    path, mine = folder / "salt.key", folder / f".salt-{os.getpid()}"
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mine.touch(mode=0o600)
+        mine.write_bytes(os.urandom(32))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(mine)
+        mine.unlink()
+    return path.read_bytes()
+
+
+async def _originals(folder: Path) -> Originals:
+    from penstock.stores.originals_sqlite import SqliteOriginals
+
+    return await SqliteOriginals.at(folder / "originals.sqlite", warn=_log.warning)
 
 
 async def _stored_replies(folder: Path) -> Any:

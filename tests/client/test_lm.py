@@ -214,17 +214,24 @@ def test_a_budget_that_is_a_number_binds_as_one_that_is_written(budget: float | 
     asyncio.run(main())
 
 
-def test_a_context_is_written_before_the_first_call_comes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("provider", "model"), [("anthropic", "claude-sonnet-4-5"), ("openai", "gpt-5.6"), ("openai", "gpt-4o")]
+)
+def test_a_context_is_written_before_the_first_call_comes(tmp_path: Path, provider: str, model: str) -> None:
+    (tmp_path / "penstock.toml").write_text(f'[providers.{provider}]\nprompt_cache = "{provider}"\n')
+
     async def main() -> None:
-        async with Upstream("Nine.", cache=SimulatedCache("anthropic")) as up:
-            options = {"provider": "anthropic", "base_url": up.url, "model": "claude-sonnet-4-5", "home": tmp_path}
-            async with penstock.open(**options) as lm:  # type: ignore[arg-type]
+        async with Upstream("Nine.", cache=SimulatedCache(provider)) as up:
+            options = {"provider": provider, "base_url": up.url, "model": model, "home": tmp_path}
+            async with penstock.open(config=tmp_path / "penstock.toml", **options) as lm:  # type: ignore[arg-type]
                 told = await lm.prewarm(CONTEXT)
                 assert int(told.receipt.saved["layout"]) == -int(told.receipt.spent) < 0
-                first = await lm("When does it leave?", context=CONTEXT)
-                assert first.usage is not None
-                assert first.usage.cache_read > 0.9 * first.usage.prompt
-                assert int(first.receipt.saved["layout"]) > 0
-                assert up.exchanges[0].question.body["max_tokens"] == 1
+                for question in ("When does it leave?", "And where?"):
+                    reply = await lm(question, context=CONTEXT)
+                    assert reply.usage is not None
+                    assert reply.usage.cache_read > 0.9 * reply.usage.prompt
+                with pytest.raises(penstock.BadInput, match="nothing of this context would be cached"):
+                    await lm.prewarm("A few words.")
+                assert len(up.exchanges) == 3
 
     asyncio.run(main())

@@ -16,7 +16,6 @@ from tests.engine.rig import SCOPE, Rig
 from penstock.config import Settings
 from penstock.flow import Done, Settle, Shape
 from penstock.policy.layout.blocks import blocks
-from penstock.policy.layout.salt import salted
 from penstock.policy.layout.settings import LayoutSettings
 from penstock.prefixes import Prefixes
 from penstock.prefixes.laid import Laid
@@ -393,8 +392,7 @@ def test_tenants_who_share_a_key_share_no_cache() -> None:
     async def main(*, salt: bool) -> list[bool]:
         clock = FakeClock()
         async with rig(clock, "openai", "openai") as at:
-            policies = (("layout", salted),) if salt else ()
-            at.engine.rules = msgspec.structs.replace(at.engine.rules, policies=policies)
+            at.engine.rules = msgspec.structs.replace(at.engine.rules, salt=b"secret" if salt else b"")
             usages: list[Usage] = []
             for tenant in ("ann", "bob", "ann"):
                 messages = [{"role": "system", "content": CONTEXT}, {"role": "user", "content": f"I am {tenant}."}]
@@ -406,3 +404,43 @@ def test_tenants_who_share_a_key_share_no_cache() -> None:
 
     assert asyncio.run(main(salt=False)) == [False, True, True]
     assert asyncio.run(main(salt=True)) == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": CONTEXT}],
+        [{"role": "user", "content": "Hello."}, {"role": "developer", "content": CONTEXT}],
+    ],
+)
+def test_a_prompt_that_ends_with_its_system_text_is_answered(messages: list[dict[str, Any]]) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with rig(clock, "openai", "openai") as at:
+            at.engine.prefixes = Prefixes(clock, places={"p": "openai"})
+            raw = msgspec.json.encode({"model": "gpt-5.6", "messages": messages})
+            call = Call.parse(raw, dialect="openai", provider="p", origin="script", scope=SCOPE)
+            (outcome,) = await finished(clock, [asyncio.create_task(at.engine.run(call))])
+            assert used(outcome).prompt > 4000
+            assert not at.engine.prefixes.memory.leaders._writing
+
+    asyncio.run(main())
+
+
+def test_a_tail_that_changes_each_turn_costs_no_more_with_breakpoints() -> None:
+    async def main(place: str) -> float:
+        clock = FakeClock()
+        async with rig(clock, "openai", "openai") as at:
+            at.engine.prefixes = Prefixes(clock, places={"p": place})
+            usages: list[Usage] = []
+            messages: list[dict[str, Any]] = [{"role": "system", "content": CONTEXT}]
+            for number in range(8):
+                messages.append({"role": "user", "content": f"What of clause {number}? " * 40})
+                tail = {"role": "developer", "content": f"It is turn {number}. " * 300}
+                raw = msgspec.json.encode({"model": "gpt-5.6", "messages": [*messages, tail]})
+                call = Call.parse(raw, dialect="openai", provider="p", origin="script", scope=SCOPE)
+                usages += [used(each) for each in await finished(clock, [asyncio.create_task(at.engine.run(call))])]
+                messages.append({"role": "assistant", "content": "It owes days. " * 40})
+            return cost(usages)
+
+    assert asyncio.run(main("openai")) <= asyncio.run(main("off"))

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["LM", "open"]
 
 
+_FEWEST_AT_OPENAI = 16
+"""Tokens of an answer: its reasoning models refuse to be cut sooner."""
+
+
 @asynccontextmanager
 async def open(
     *,
@@ -180,12 +184,16 @@ class LM:
     async def prewarm(self, context: str, *, system: str | None = None, model: str | None = None) -> Reply:
         """Have the provider cache a ``context``, before calls come that share it: the first of them is as fast then.
 
-        A call of its own, answered with one token. In money that wins nothing, since the first to come would have
-        written the same, so what it costs stands in the ledger as a loss of ``layout``. ``system`` and ``model`` have
-        to be those of the calls to come.
+        A call of its own, answered with a token or a few. In money that wins nothing, since the first to come would
+        have written the same, so what it costs stands in the ledger as a loss of ``layout``. ``system`` and ``model``
+        have to be those of the calls to come. ``usage`` of the reply tells what was written.
+
+        Raises `BadInput` before anything is sent where nothing would be cached.
         """
         messages = conversation("?", context, None)
-        call = self.call(messages, system=system, model=model, max_tokens=1, reuse="off")
+        name, _ = self.runtime.settings.resolve(model or self.model)
+        fewest = 1 if self.runtime.engine.providers[name].dialect == "anthropic" else _FEWEST_AT_OPENAI
+        call = self.call(messages, system=system, model=model, max_tokens=fewest, reuse="off")
         call = msgspec.structs.replace(call, warms=True, charged_to="layout")
         return Reply.of(await self.runtime.engine.run(call), messages)
 

@@ -42,6 +42,8 @@ class Rules(msgspec.Struct, frozen=True):
     factors: Factors
     policies: tuple[tuple[str, Policy], ...] = ()
     """The mechanisms by name, in the order they edit."""
+    salt: bytes = b""
+    """The secret that tenants' salts are made of; empty: prompts are not salted."""
     fit: bool = False
     """Where ``max_tokens`` is absent and the model's maximum does not fit the budget, send what does fit."""
 

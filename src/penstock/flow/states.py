@@ -13,7 +13,8 @@ from penstock.flow.refusals import too_dear, unpriced
 from penstock.flow.rules import Rules, cuts_of, reused
 from penstock.ledger import NOTHING, Amounts, Cut, Limits, Never, Receipt, book, charge
 from penstock.meter import Quote, count, fit, price, quote, unbounded
-from penstock.policy.layout.interplay import Warm, pays
+from penstock.policy.layout.interplay import Warm, paying
+from penstock.policy.layout.salt import salted
 from penstock.policy.reuse import Eligible, eligible, worth_storing
 from penstock.values import Call, Edit, Reply, Usage, identity
 
@@ -91,13 +92,16 @@ class Shape(msgspec.Struct, frozen=True):
     layout: Mapping[str, Any] = {}
     """What was seen of the prompt when it was laid out."""
 
+    def salted(self, rules: Rules) -> Shape:
+        """The same, kept apart from other tenants' calls at the provider, where that is wanted."""
+        return msgspec.structs.replace(self, call=salted(self.call, rules.salt)) if rules.salt else self
+
     def shaped(self, rules: Rules, warm: Warm) -> Call:
         """The call with the edits of all policies, but those that lose more at the provider's cache than they win."""
         call = self.call
         for mechanism, policy in rules.policies:
             if call.allows(mechanism) and not call.tried:  # one that another provider failed has its edits
-                edits = policy(call)
-                call = call.edited(*edits) if pays(edits, warm) else call
+                call = call.edited(*paying(policy(call), warm))
         return call
 
     def next(self, call: Call, rules: Rules, limits: Limits | None) -> Admit | Send | Refused:

@@ -6,6 +6,7 @@ The counts are exact for the two public OpenAI vocabularies. For every other fam
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -43,7 +44,8 @@ def count(text: str, encoding: Encoding = "o200k") -> int:
     if found is None:
         found = _count(text, encoding)
         if len(_memo) >= _MEMO_SIZE:
-            _memo.pop(next(iter(_memo)), None)
+            with contextlib.suppress(RuntimeError):  # another thread counts at the same time
+                _memo.pop(next(iter(_memo)), None)
         _memo[key] = found
     return found
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock
+from penstock.errors import BadInput
 from penstock.meter import Rates
 from penstock.policy.layout.blocks import Block, blocks
 from penstock.policy.layout.breakpoints import breakpoints
@@ -72,10 +73,10 @@ class Prefixes:
         ``rates`` are its prices, where known.
         """
         rules = self._rules(call, rates)
-        if rules is None or len(call.raw) < _SHORTEST_TOKEN * rules.minimum:
-            return None
-        found = self._scaled(call)
-        if sum(block.tokens for block in found) < rules.minimum or not self._shares(found):
+        found = [] if rules is None or len(call.raw) < _SHORTEST_TOKEN * rules.minimum else self._scaled(call)
+        if rules is None or sum(block.tokens for block in found) < rules.minimum or not self._shares(found):
+            if call.warms:
+                raise _not_cached(rules)
             return None
         by_caller = marked_by_caller(call.body, found)
         steadied = () if by_caller else self._steadied(call)
@@ -113,7 +114,7 @@ class Prefixes:
         known = len(self.memory.writes.forest.known(laid.digests))
         taken = "openai" in self._place(laid.call)
         set_ = breakpoints(laid.call.body, laid.found, known, laid.rules) if taken else []
-        at = [laid.digests[at - 1] for at in (*(at for at, _ in set_), len(laid.found))]
+        at = [laid.digests[at - 1] for at in sorted({*(at for at, _ in set_), len(laid.found)})]
         return laid.unasked(at, self.memory.cold(at), [*self._keyed(laid), *(edit for _, edit in set_)])
 
     def _notes(self, laid: Laid) -> Mapping[str, Any]:
@@ -136,6 +137,8 @@ class Prefixes:
         promised = self._promised(laid, long)
         if promised:
             decision = decide(laid.found, now, laid.rules, **about, promised=promised)
+        if laid.call.warms and not decision.marks:
+            raise _not_cached(laid.rules)
         return laid.decided(decision, siblings=bool(promised))
 
     def _promised(self, laid: Laid, long: Sequence[bytes]) -> dict[int, float]:
@@ -189,6 +192,16 @@ class Prefixes:
         if key is None:
             return []
         return [Edit("layout", (rules.key,), "set", key, evidence={"busy": "more than one machine bears"})]
+
+
+def _not_cached(rules: CacheRules | None) -> BadInput:
+    """Of a call that is made for nothing else than being cached."""
+    if rules is None:
+        return BadInput("no prompt cache is known for this model here, or it is switched off", mend="ask as usual")
+    return BadInput(
+        f"nothing of this context would be cached: {rules.family} caches from {rules.minimum:,} tokens on",
+        mend="pass a longer context, and no more than the budget of the mechanism bears (docs/prompt-caching.md)",
+    )
 
 
 def _family(call: Call) -> bytes:

@@ -106,7 +106,7 @@ class Leaders:
 
         ``tells``: whether that is seen, because it comes as a stream.
         """
-        new = [prefix for prefix in writes if prefix not in self._writing]
+        new = [prefix for prefix in dict.fromkeys(writes) if prefix not in self._writing]
         lead = Lead(self._over, new, kind, self._clock.monotonic(), tells=tells)
         for prefix in lead.writes:
             self._writing[prefix] = lead

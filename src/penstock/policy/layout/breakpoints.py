@@ -7,7 +7,7 @@ inside the prompt costs nothing more, and lets those read it who share no more t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any
 
 from penstock.policy.layout.blocks import Block
@@ -40,8 +40,9 @@ def breakpoints(
 
 
 def _boundaries(found: Sequence[Block], known: int) -> Iterator[int]:
-    system = [at for at, block in enumerate(found, 1) if block.level == "system"]
-    yield from system[-1:]
+    beginning = list(takewhile(lambda block: block.level != "messages", found))
+    if beginning and beginning[-1].level == "system":
+        yield len(beginning)
     last = found[-1].path
     if len(found) > 1 and len(last) > _PART and found[-2].path[:_PART] == last[:_PART]:
         yield len(found) - 1

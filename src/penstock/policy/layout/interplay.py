@@ -13,7 +13,7 @@ import msgspec
 from penstock.policy.layout.blocks import Block
 from penstock.values import Edit, Path
 
-__all__ = ["COLD", "Warm", "pays"]
+__all__ = ["COLD", "Warm", "paying", "pays"]
 
 
 class Warm(msgspec.Struct, frozen=True):
@@ -41,6 +41,18 @@ def pays(edits: Sequence[Edit], warm: Warm) -> bool:
     inside = sum(edit.undo.input_tokens for edit in edits if _first(edit, warm.blocks) < len(warm.blocks))
     behind = sum(edit.undo.input_tokens for edit in edits) - inside
     return not lost or inside * warm.read + behind > lost
+
+
+def paying(edits: Sequence[Edit], warm: Warm) -> Sequence[Edit]:
+    """The edits of a mechanism that pay.
+
+    Those that only put another text in the place of one stand each for itself: what lies behind the warm prefix wins
+    without what lies within. Others pay together, or none of them is made.
+    """
+    if any(edit.op != "set" or not isinstance(edit.value, str) for edit in edits):
+        return edits if pays(edits, warm) else ()
+    within = [edit for edit in edits if _first(edit, warm.blocks) < len(warm.blocks)]
+    return edits if pays(within, warm) else [edit for edit in edits if edit not in within]
 
 
 def _first(edit: Edit, blocks: Sequence[Block]) -> int:

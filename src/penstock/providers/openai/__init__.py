@@ -16,6 +16,7 @@ from penstock.providers.openai.fold import fold
 from penstock.providers.openai.replay import replay
 from penstock.providers.openai.stream import ChatAssembler, chunks, error_in, visible
 from penstock.providers.openai.usage import ask_usage, hide_usage, usage_of
+from penstock.providers.prompt_cache.openai import reads_breakpoints
 from penstock.providers.shape import Json, encode, mapping, objects, parse, text
 from penstock.providers.sse import recorded, split
 from penstock.values import Call, Reply
@@ -75,10 +76,12 @@ class OpenAI(OpenAIFamily):
     ) -> Json:
         """A request body; the system text becomes the first message, and several texts of one message one text.
 
-        Servers of this format cache by themselves, and not all of them take lists.
+        Not all servers of this format take lists. Texts stay apart for models that read up to breakpoints, which stand
+        at the end of one.
         """
         asked: list[Mapping[str, Any]] = [{"role": "system", "content": system}] if system is not None else []
-        body: Json = {"model": model, "messages": [*asked, *map(_in_one, messages)]}
+        said = messages if reads_breakpoints(model) else map(_in_one, messages)
+        body: Json = {"model": model, "messages": [*asked, *said]}
         if max_tokens is not None:
             body[chat_limit(model)] = max_tokens
         if temperature is not None:

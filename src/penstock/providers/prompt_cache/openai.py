@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from msgspec.structs import replace
 
-from penstock.providers.prompt_cache.names import Rows
+from penstock.providers.prompt_cache.names import Rows, plain
 from penstock.values.caching import CacheRules, Ttl
 
-__all__ = ["BREAKPOINTS", "PREFIX", "ROWS"]
+__all__ = ["BREAKPOINTS", "PREFIX", "ROWS", "reads_breakpoints"]
 
 _MEMORY = Ttl("in_memory", 300)
 """5 to 10 minutes without use, in quiet hours up to 1 h. Assumed: the shortest, so that no read is counted on that
@@ -61,6 +62,8 @@ BREAKPOINTS = CacheRules(
     lost=(("model", "tools"), ("tools", "tools")),
 )
 
+_NEW = r"gpt-(5\.([6-9]|\d\d)|([6-9]|\d\d)(\.\d+)?)(-(?!image).+)?"
+
 ROWS: Rows = (
     # Neither audio nor transcription; the very first GPT-4o keeps its date in its name, and has none.
     (r"gpt-4o(-mini)?|gpt-4\.5", PREFIX),
@@ -77,5 +80,10 @@ ROWS: Rows = (
         r"gpt-5\.5(-(?!image|pro).+)?",
         replace(_TENTH, family="OpenAI before GPT-5.6: GPT-5.5", ttls=(_DAY,)),
     ),
-    (r"gpt-(5\.([6-9]|\d\d)|([6-9]|\d\d)(\.\d+)?)(-(?!image).+)?", BREAKPOINTS),
+    (_NEW, BREAKPOINTS),
 )
+
+
+def reads_breakpoints(model: str) -> bool:
+    """Whether a model reads a prefix only where both prompts have a breakpoint."""
+    return re.fullmatch(_NEW, plain(model)) is not None
