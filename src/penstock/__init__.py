@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from penstock.errors import Unreachable as Unreachable
     from penstock.ledger import Limits as Limits
     from penstock.ledger import Receipt as Receipt
+    from penstock.policy.compress.compressed import Compressed as Compressed
+    from penstock.policy.compress.compressed import compress as compress
     from penstock.values import Money as Money
     from penstock.values import Usage as Usage
 

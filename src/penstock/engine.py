@@ -35,18 +35,23 @@ from penstock.flow import (
     Shape,
 )
 from penstock.ledger import NOTHING, Never
-from penstock.policy.layout.interplay import COLD
+from penstock.meter import Rates
+from penstock.policy.compress.outputs import may_hold, originals
 from penstock.policy.reuse import TTL_SECONDS
 from penstock.prefixes import Prefixes
 from penstock.prefixes.warming import Warming
 from penstock.providers.dialects import dialect
 from penstock.providers.gate import Gate
 from penstock.providers.port import Answer, Assembler, Provider
+from penstock.stores.originals import MemoryOriginals, Originals
 from penstock.stores.replies import Replies
 from penstock.ticket import Outcome, Ticket
 from penstock.values import Call, Reply
 
 __all__ = ["Engine"]
+
+_LONG = 5000
+"""Tokens of a tool output from which looking at it takes long enough to keep others waiting."""
 
 _Place: TypeAlias = tuple[str, bytes]
 """Where a reply is stored: the tenant, which parts the store, and the key of the call."""
@@ -65,6 +70,7 @@ class Engine:
         slots: Gate,
         clock: Clock,
         ids: Callable[[], str],
+        originals: Originals | None = None,
         prefixes: Prefixes | None = None,
         sinks: Sequence[Callable[[Outcome], Awaitable[None]]] = (),
     ) -> None:
@@ -78,6 +84,8 @@ class Engine:
         """Lays prompts out for the providers' caches."""
         keep_warm = self.prefixes.settings.keep_warm
         self._warming = Warming(clock, self.prefixes.memory.writes, self.run) if keep_warm else None
+        self.originals = originals or MemoryOriginals()
+        """Keeps what was shortened, so that it can be had back."""
         self._ids = ids
         self.sinks = tuple(sinks)
         """What hears how each call ended, before its caller does."""
@@ -168,13 +176,16 @@ class Engine:
     async def _perform(self, state: Flying, flight: Flight, place: _Place) -> Flying | Done | Refused:
         match state:
             case Shape():
+                state = state.salted(self.rules)
                 rates = self.rules.rates(state.call, state.at)
-                warm = self.prefixes.warm(state.call, rates) if self.rules.policies else COLD
-                call = state.shaped(self.rules, warm)
+                begun = self.clock.monotonic()
+                call = await self._shaped(state, rates)
+                took = self.clock.monotonic() - begun if call.edits != state.call.edits else 0.0
                 flight.passage = await self.prefixes.lay(call, rates)
                 if flight.passage is not None:
                     call = flight.passage.laid.call
-                    flight.note(msgspec.structs.replace(state, layout=flight.passage.laid.notes))
+                notes = flight.passage.laid.notes if flight.passage is not None else {}
+                flight.note(msgspec.structs.replace(state, layout=notes, took=took))
                 return state.next(call, self.rules, await self.admission.limits(call.scope.path))
             case Admit():
                 hold = await self.admission.hold(state.call.scope.path, state.want, state.floor)
@@ -190,6 +201,18 @@ class Engine:
                 return state.next()
             case _:
                 assert_never(state)
+
+    async def _shaped(self, state: Shape, rates: Rates | None) -> Call:
+        """The call with the edits of all policies. What may take long is done beside the loop."""
+        if not self.rules.policies:
+            return state.call
+        warm = partial(self.prefixes.warm, rates=rates)
+        long = may_hold(state.call, _LONG)
+        shaped = await asyncio.to_thread(state.shaped, self.rules, warm) if long else state.shaped(self.rules, warm)
+        shortened = originals(shaped)
+        if shortened:
+            await self.originals.put(shortened, self.clock.now())
+        return shaped
 
     async def _in_turn(self, state: Send, flight: Flight) -> Send:
         """The same when whoever writes the prefix that it would read has begun to be answered."""

@@ -54,7 +54,7 @@ def empty(trace: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--trace", "none.jsonl", "--out", "x"], "cannot read the trace"),
+        (["--trace", "none.jsonl", "--out", "x"], "cannot read"),
         (["--trace", "trace.jsonl", "--out", "none/x"], "cannot write"),
         (["--trace", "trace.jsonl", "--out", "x", "--provider", "nobody"], "at 'nobody' (use --provider anthropic;"),
         (["--trace", "trace.jsonl", "--out", "x", "--provider", "bedrock"], "with a --model also bedrock"),

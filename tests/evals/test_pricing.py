@@ -128,10 +128,10 @@ def test_a_broken_row_is_named(tmp_path: Path, row: str, told: str) -> None:
 
 @pytest.mark.parametrize("rows", [(), ("", "  ")])
 def test_a_trace_without_a_request_is_an_error(tmp_path: Path, rows: tuple[str, ...]) -> None:
-    with pytest.raises(BadInput, match=r"trace\.jsonl is empty .*one request a line"):
+    with pytest.raises(BadInput, match=r"trace\.jsonl is empty .*one row a line"):
         trace(tmp_path, *rows)
 
 
 def test_a_trace_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot read the trace"):
+    with pytest.raises(BadInput, match="cannot read"):
         read_trace(tmp_path / "none.jsonl")

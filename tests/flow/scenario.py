@@ -87,7 +87,7 @@ class Walk:
 
     def shaped(self, limits: Limits | None = None) -> Walk:
         assert isinstance(self.state, Shape)
-        return self._to(self.state.next(self.state.shaped(self.rules, COLD), self.rules, limits))
+        return self._to(self.state.next(self.state.shaped(self.rules, lambda call: COLD), self.rules, limits))
 
     def admitted(self, limits: Limits | None = None) -> Walk:
         """Shaped, and the worst case held where there are limits."""

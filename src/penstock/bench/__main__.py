@@ -49,6 +49,18 @@ def _prefix(quick: bool) -> list[Figure]:
     return prefix.run(quick=quick)
 
 
+def _restore(quick: bool) -> list[Figure]:
+    from penstock.bench import restore
+
+    return restore.run(quick=quick)
+
+
+def _window(quick: bool) -> list[Figure]:
+    from penstock.bench import window
+
+    return window.run(quick=quick)
+
+
 def _writes(quick: bool) -> list[Figure]:
     from penstock.bench import writes
 
@@ -61,7 +73,9 @@ BENCHMARKS: Mapping[str, Callable[[bool], list[Figure]]] = {
     "disconnects": _disconnects,
     "hostile": _hostile,
     "overload": _overload,
+    "window": _window,
     "writes": _writes,
+    "restore": _restore,
     "prefix": _prefix,
 }
 

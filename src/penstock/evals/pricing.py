@@ -8,13 +8,14 @@ request that wrote or last read it began. Two requests that write the same prefi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from penstock.errors import BadInput
+from penstock.evals.rows import read_rows
 from penstock.values.caching import CacheRules, Ttl
 
 __all__ = ["BLOCK", "Bill", "Block", "Pricing", "Request", "read_trace"]
@@ -126,35 +127,16 @@ def read_trace(path: Path) -> list[Request]:
     Raises:
         BadInput: the file cannot be read or holds no request, or a row is none; names the line.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read the trace {path}: {error}") from error
-    requests = list(_requests(path, text))
-    if not requests:
-        raise BadInput(f"the trace {path} is empty", mend=f"write one request a line: {_SHAPE}")
-    return requests
-
-
-_SHAPE = '{"timestamp": ms, "input_length": n, "hash_ids": [...]}'
-
-
-def _requests(path: Path, text: str) -> Iterator[Request]:
-    for line, written in enumerate(text.splitlines(), 1):
-        if not written.strip():
-            continue
-        where = f"{path}, line {line}"
-        try:
-            row = msgspec.json.decode(written, type=_Row)
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise BadInput(f"{where}: {error}", mend=f"a row is {_SHAPE}") from error
+    requests: list[Request] = []
+    for line, row in read_rows(path, _Row, shape='{"timestamp": ms, "input_length": n, "hash_ids": [...]}'):
         blocks = -(-row.input_length // BLOCK)
         if len(row.hash_ids) != blocks:
             raise BadInput(
-                f"{where}: {len(row.hash_ids)} hash_ids for {row.input_length} tokens, which take {blocks}",
+                f"{path}, line {line}: {len(row.hash_ids)} hash_ids for {row.input_length} tokens, which take {blocks}",
                 mend=f"one for each {BLOCK} tokens, and one for what is left",
             )
-        yield _request(row)
+        requests.append(_request(row))
+    return requests
 
 
 class _Row(msgspec.Struct):

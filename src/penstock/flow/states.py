@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -91,17 +91,23 @@ class Shape(msgspec.Struct, frozen=True):
     at: float
     layout: Mapping[str, Any] = {}
     """What was seen of the prompt when it was laid out."""
+    took: float = 0.0
+    """Seconds that it took to shorten what is in it."""
 
     def salted(self, rules: Rules) -> Shape:
         """The same, kept apart from other tenants' calls at the provider, where that is wanted."""
         return msgspec.structs.replace(self, call=salted(self.call, rules.salt)) if rules.salt else self
 
-    def shaped(self, rules: Rules, warm: Warm) -> Call:
-        """The call with the edits of all policies, but those that lose more at the provider's cache than they win."""
+    def shaped(self, rules: Rules, warm: Callable[[Call], Warm]) -> Call:
+        """The call with the edits of all policies, but those that lose more at the provider's cache than they win.
+
+        ``warm`` tells what of the call the provider would read; it is asked for where there is something to lose.
+        """
         call = self.call
         for mechanism, policy in rules.policies:
             if call.allows(mechanism) and not call.tried:  # one that another provider failed has its edits
-                call = call.edited(*paying(policy(call), warm))
+                edits = policy(call)
+                call = call.edited(*paying(edits, warm(self.call))) if edits else call
         return call
 
     def next(self, call: Call, rules: Rules, limits: Limits | None) -> Admit | Send | Refused:
@@ -118,7 +124,8 @@ class Shape(msgspec.Struct, frozen=True):
 
     def explain(self) -> dict[str, Any]:
         seen = {"layout": self.layout} if self.layout else {}
-        return {"model": self.call.model, "bytes": len(self.call.raw), **seen}
+        took = {"shaped_in_ms": round(self.took * 1000, 1)} if self.took else {}
+        return {"model": self.call.model, "bytes": len(self.call.raw), **seen, **took}
 
 
 class Admit(msgspec.Struct, frozen=True):

@@ -6,16 +6,17 @@ The counters lie in one block of memory that worker processes share: each has a 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from penstock.errors import ProviderError
-from penstock.flow import Done, Settle
+from penstock.flow import Done, Settle, Shape
 from penstock.gateway.endpoints import ENDPOINTS
 from penstock.ledger import Receipt
 from penstock.policy.layout.reconciled import Reconciled
 from penstock.ticket import Outcome
+from penstock.values import Edit
 
 __all__ = ["Metrics", "Shared"]
 
@@ -64,6 +65,14 @@ _FAMILIES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("penstock_prefix_missed_total", "counter", "Calls whose warm prefix was not read.", ("",)),
     ("penstock_prefix_followed_total", "counter", "Calls that waited for the first one with their prefix.", ("",)),
     (
+        "penstock_compressed_tokens_total",
+        "counter",
+        "Tokens of tool outputs that were compressed on their way, before and after.",
+        ('side="before"', 'side="after"'),
+    ),
+    ("penstock_compress_microseconds_total", "counter", "Time that calls took to be compressed.", ("",)),
+    ("penstock_restored", "gauge", "Originals of compressed texts that were asked for, by whichever process.", ("",)),
+    (
         "penstock_first_token_microseconds_total",
         "counter",
         "Time to the first token of streams that were laid out, by whether they read from the cache.",
@@ -94,6 +103,9 @@ _SAVED = {name: _PLACES["penstock_saved_nanodollars", f'mechanism="{name}"'] for
 _SPENT = _PLACES["penstock_spent_nanodollars_total", ""]
 _ASKED = _PLACES["penstock_asked_nanodollars_total", ""]
 _UNPRICED = _PLACES["penstock_unpriced_calls_total", ""]
+_COMPRESSED = {side: _PLACES["penstock_compressed_tokens_total", f'side="{side}"'] for side in ("before", "after")}
+_TOOK = _PLACES["penstock_compress_microseconds_total", ""]
+_RESTORED = _PLACES["penstock_restored", ""]
 _IN_FLIGHT = _PLACES["penstock_in_flight", ""]
 _FIRST = {how: _PLACES["penstock_first_token_microseconds_total", f'cache="{how}"'] for how in ("hit", "miss")}
 _PROMPT = {kind: _PLACES["penstock_prompt_tokens_total", f'cache="{kind}"'] for kind in _CACHED}
@@ -123,10 +135,12 @@ class Metrics:
         worker: int = 0,
         in_flight: Callable[[], int] = lambda: 0,
         seen: Reconciled | None = None,
+        restored: Callable[[], int] = lambda: 0,
     ) -> None:
         self._shared = shared or Shared()
         self._cells = self._shared.row(worker)
         self._in_flight = in_flight
+        self._restored = restored
         self._seen = seen or Reconciled()
         self._counted = Reconciled()
         self._cells[_IN_FLIGHT] = 0
@@ -151,8 +165,16 @@ class Metrics:
             self._cells[_PROMPT["read"]] += usage.cache_read
             self._cells[_PROMPT["written"]] += usage.cache_write_5m + usage.cache_write_1h
             self._cells[_PROMPT["none"]] += usage.input
+            self._compressed(entered.call.edits)
+        self._cells[_TOOK] += sum(round(each.took * 1e6) for _, each in outcome.log if isinstance(each, Shape))
         if self._seen.calls != self._counted.calls:
             self._reconcile()
+
+    def _compressed(self, edits: Sequence[Edit]) -> None:
+        for edit in edits:
+            if edit.mechanism == "compress":
+                self._cells[_COMPRESSED["before"]] += edit.evidence.get("tokens_before", 0)
+                self._cells[_COMPRESSED["after"]] += edit.evidence.get("tokens_after", 0)
 
     def _book(self, receipt: Receipt) -> None:
         self._cells[_SPENT] += receipt.spent
@@ -198,4 +220,5 @@ class Metrics:
 
     def settle(self) -> None:
         """Bring what is a state rather than an event up to date."""
+        self._cells[_RESTORED] = self._restored()
         self._cells[_IN_FLIGHT] = self._in_flight()

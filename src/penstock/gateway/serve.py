@@ -69,7 +69,13 @@ async def application(
     buckets = await SqliteBuckets.at(folder / "rates.sqlite", warn=_log.warning)
     clients = Clients(ring, engine.admission, engine.clock, buckets=buckets)
     desk = Desk(engine.clock, seats=seats or takes.max_concurrency, most_waiting=takes.max_waiting)
-    metrics = Metrics(counters, worker, lambda: desk.seated, runtime.engine.prefixes.memory.seen)
+    metrics = Metrics(
+        counters,
+        worker,
+        lambda: desk.seated,
+        engine.prefixes.memory.seen,
+        restored=lambda: 0 if worker else engine.originals.restored,  # one tells what is known to all
+    )
     engine.sinks = (*engine.sinks, metrics)
     providers = runtime.by_dialect()
     fetchers = {name: each for name, each in engine.providers.items() if isinstance(each, Fetcher)}

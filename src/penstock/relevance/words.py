@@ -8,12 +8,13 @@ is it a whole word or a part of an identifier (``parseCookieHeader`` speaks of a
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
 import msgspec
 
-__all__ = ["Place", "Term", "lower", "named", "places", "stem", "terms"]
+__all__ = ["Place", "Term", "fold", "lower", "named", "places", "stem", "terms"]
 
 EXACT, DERIVED, INSIDE = 1.0, 0.5, 0.25
 """What a place counts: the same word, a word made from it (encoder, encode), a run-together word (iterencode)."""
@@ -43,6 +44,7 @@ _PART = re.compile(r"\d+|[^\W\d_]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
 _LETTERS = r"[^\W\d_]*"
 _WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_ACCENTED = re.compile("[\u00c0-\u024f\u0386-\u03ce\u0400-\u045f\u1e00-\u1eff]")
 _VOWEL = re.compile(r"[aeiouy]")
 _MADE_FROM = re.compile(r"(?:i[sz]?ation|[ai]tion|ion|ment|ness|ity|able|ible|ive|ance|ence|er|or|al|i)$")
 
@@ -74,6 +76,17 @@ def lower(text: str) -> str:
     """
     small = text.lower()
     return small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def fold(text: str) -> str:
+    """The text in lower case and without accents, with every character where it was.
+
+    >>> fold("Gómez, Århus")
+    'gomez, arhus'
+    """
+    for letter in set(_ACCENTED.findall(text)):
+        text = text.replace(letter, unicodedata.normalize("NFD", letter)[0])
+    return lower(text)
 
 
 @lru_cache(maxsize=16384)

@@ -3,6 +3,8 @@
     holds.py    Holds     the numbers of the budgets, changed all or nothing    MemoryHolds, holds_sqlite.SqliteHolds
     replies.py  Replies   answers by (tenant, key), bounded in bytes            MemoryReplies, TieredReplies,
                                                                                 replies_sqlite.SqliteReplies
+    contexts.py Contexts  sessions of a token window, their texts apart         MemoryContexts,
+                                                                                contexts_sqlite.SqliteContexts
     originals.py Originals  texts that were compressed, by their names            MemoryOriginals,
                                                                                 originals_sqlite.SqliteOriginals
     prefixes.py Registry  what is known of prompts that were sent              prefixes_sqlite.SqliteRegistry

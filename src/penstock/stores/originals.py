@@ -17,6 +17,11 @@ class Originals(Protocol):
     A name is made of the text, so a text under a name never changes.
     """
 
+    @property
+    def restored(self) -> int:
+        """How often a text was asked for and found, by all who share them, when this one last looked."""
+        ...
+
     async def put(self, texts: Mapping[str, str], now: float) -> None:
         """Keep texts by name. Returns when they can be found."""
         ...
@@ -34,6 +39,7 @@ class MemoryOriginals:
     """`Originals` of one process."""
 
     def __init__(self, max_bytes: int = MEMORY_BYTES) -> None:
+        self.restored = 0
         self._max_bytes = max_bytes
         self._texts: dict[str, bytes] = {}
         self._bytes = 0
@@ -53,6 +59,7 @@ class MemoryOriginals:
         if found is None:
             return None
         self._texts[name] = found
+        self.restored += 1
         return found.decode("utf-8", "surrogatepass")
 
     async def close(self) -> None:

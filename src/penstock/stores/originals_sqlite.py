@@ -23,6 +23,8 @@ _SCHEMA = Schema(
             "CREATE TABLE originals (name TEXT PRIMARY KEY, used REAL NOT NULL, bytes INTEGER NOT NULL, "
             "packed BLOB NOT NULL)",
             "CREATE INDEX originals_used ON originals (used, bytes)",
+            "CREATE TABLE restored (times INTEGER NOT NULL)",
+            "INSERT INTO restored VALUES (0)",
         ),
     ),
 )
@@ -32,6 +34,7 @@ class SqliteOriginals:
     """`Originals` in a SQLite file. When the file fails, each process goes on with those that it compresses itself."""
 
     def __init__(self, database: Database, *, max_bytes: int = DISK_BYTES) -> None:
+        self._restored = 0
         self._database = database
         self._max_bytes = max_bytes
         self._memory = MemoryOriginals()
@@ -43,29 +46,37 @@ class SqliteOriginals:
         """The texts in the file at ``path``."""
         return cls(await Database.open(path, _SCHEMA, warn=warn), max_bytes=max_bytes)
 
+    @property
+    def restored(self) -> int:
+        """See `Originals`."""
+        return self._restored + self._memory.restored
+
     async def put(self, texts: Mapping[str, str], now: float) -> None:
         """See `Originals`."""
         packed = {name: zlib.compress(text.encode("utf-8", "surrogatepass"), 1) for name, text in texts.items()}
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> int:
             rows = [(name, now, len(each), each) for name, each in packed.items()]
             connection.executemany("INSERT OR REPLACE INTO originals VALUES (?, ?, ?, ?)", rows)
             _make_room(connection, self._max_bytes)
+            return _restored(connection)
 
         try:
-            await self._database.write(work)
+            self._restored = await self._database.write(work)
         except Unusable:
             await self._memory.put(texts, now)
 
     async def get(self, name: str, now: float) -> str | None:
         """See `Originals`. What is damaged is not here."""
 
-        def work(connection: sqlite3.Connection) -> list[tuple[bytes]]:
-            connection.execute("UPDATE originals SET used = ? WHERE name = ?", (now, name))
-            return connection.execute("SELECT packed FROM originals WHERE name = ?", (name,)).fetchall()
+        def work(connection: sqlite3.Connection) -> tuple[int, list[tuple[bytes]]]:
+            found = connection.execute("UPDATE originals SET used = ? WHERE name = ?", (now, name)).rowcount
+            connection.execute("UPDATE restored SET times = times + ?", (found,))
+            rows = connection.execute("SELECT packed FROM originals WHERE name = ?", (name,)).fetchall()
+            return _restored(connection), rows
 
         try:
-            rows = await self._database.write(work)
+            self._restored, rows = await self._database.write(work)
         except Unusable:
             return await self._memory.get(name, now)
         for (packed,) in rows:
@@ -76,6 +87,11 @@ class SqliteOriginals:
     async def close(self) -> None:
         """See `Originals`."""
         self._database.close()
+
+
+def _restored(connection: sqlite3.Connection) -> int:
+    ((times,),) = connection.execute("SELECT times FROM restored").fetchall()
+    return int(times)
 
 
 def _make_room(connection: sqlite3.Connection, most: int) -> None:

@@ -10,6 +10,7 @@ Needs hypothesis, which is no dependency of the package, so nothing else imports
 
 from __future__ import annotations
 
+from penstock.testing.laws_contexts import ContextsLaws
 from penstock.testing.laws_holds import HoldsLaws, SharedHoldsLaws
 from penstock.testing.laws_originals import OriginalsLaws
 from penstock.testing.laws_prefixes import RegistryLaws
@@ -17,6 +18,7 @@ from penstock.testing.laws_records import LearnedLaws, RecordsLaws, record_of
 from penstock.testing.laws_replies import RepliesLaws, reply_of
 
 __all__ = [
+    "ContextsLaws",
     "HoldsLaws",
     "LearnedLaws",
     "OriginalsLaws",

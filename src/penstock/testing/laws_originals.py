@@ -37,6 +37,16 @@ class OriginalsLaws(ABC):
 
         each()
 
+    def test_what_is_had_back_is_counted(self) -> None:
+        """And nothing else."""
+
+        async def law(store: Originals) -> None:
+            await store.put({"a": "one"}, 1.0)
+            assert [await store.get(name, 2.0) for name in "aab"] == ["one", "one", None]
+            assert store.restored == 2
+
+        self._obeys(law)
+
     def test_a_text_that_is_half_a_character_comes_back(self) -> None:
         """What a broken client sent."""
 

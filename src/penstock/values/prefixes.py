@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Known", "Prefix", "Tally"]
+__all__ = ["PAGE", "Known", "Prefix", "Tally"]
+
+PAGE = 500
+"""Rows that are told at once, and heard at once: nothing else goes on in a process meanwhile."""
 
 
 class Prefix(msgspec.Struct, array_like=True):
@@ -14,8 +17,6 @@ class Prefix(msgspec.Struct, array_like=True):
     """Of whose it is, and all of its bytes."""
     seen: float
     """When it was last sent."""
-    sent: int = 0
-    """How often."""
     turn: int = 0
     """Of a prefix that was a whole prompt: which turn of its conversation that was, from 1; else 0."""
     ready: float = 0.0
@@ -26,21 +27,22 @@ class Prefix(msgspec.Struct, array_like=True):
     """Its time to live in seconds."""
     probe: bool = False
     """Whether it was written to find out."""
-    life: bytes = b""
-    """Since when somebody waits to see it again, for the run that takes that up; empty: nobody does."""
 
 
 class Tally(msgspec.Struct, array_like=True):
     """Counts that several processes add to."""
 
     counts: tuple[float, ...]
+    """The first of them never falls, so that who sees it lower knows that the others have begun anew."""
     since: float = 0.0
     """From when on they were counted."""
 
 
 class Known(msgspec.Struct):
-    """What one process has to tell the others, or they have to tell it."""
+    """What one process has to tell the others, or they have to tell it: a page of it."""
 
     prefixes: list[Prefix] = []
     tallies: dict[str, Tally] = {}
     """On the way to the others: what was added since the last time. On the way back: the sums."""
+    more: bool = False
+    """On the way back: whether there is more to hear."""

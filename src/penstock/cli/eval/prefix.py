@@ -1,9 +1,8 @@
-"""``penstock eval``: what a mechanism would do on data of one's own, and how well."""
+"""``penstock eval prefix``: where prompts of a trace would be marked for the provider's cache, and what that saves."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from penstock.cli.eval.rows import apart, write_rows
 from penstock.cli.progress import progressing
-from penstock.cli.run import print_json, say, shared
+from penstock.cli.run import print_json, say
 from penstock.client.reading import Progress
 from penstock.errors import BadInput
 from penstock.evals.prefix import Report, evaluate
@@ -21,7 +21,7 @@ from penstock.policy.layout.guard import ALLOWANCE
 from penstock.providers.prompt_cache import TABLES, rules_for
 from penstock.values.caching import CacheRules
 
-__all__ = ["arguments", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "HELP", "arguments", "run"]
 
 MODELS = {"anthropic": "claude-sonnet-4-5"}
 """The model whose rules are applied where none is named."""
@@ -36,41 +36,37 @@ TOLD = {
 }
 
 
+HELP = "where prompts of a trace would be marked for the provider's cache, and what that saves"
+DESCRIPTION = "Mark each prompt of a trace by that prompt and the past alone, price it, and compare."
+EPILOG = """examples:
+  penstock eval prefix --trace trace.jsonl --out marks.jsonl
+  penstock eval prefix --trace trace.jsonl --model claude-opus-4-6 --out marks.jsonl --json"""
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    evals = parser.add_subparsers(dest="eval", metavar="WHAT", required=True)
-    prefix = evals.add_parser(
-        "prefix",
-        help="where prompts of a trace would be marked for the provider's cache, and what that saves",
-        description="Mark each prompt of a trace by that prompt and the past alone, price it, and compare.",
-        epilog="examples:\n  penstock eval prefix --trace trace.jsonl --out marks.jsonl\n"
-        "  penstock eval prefix --trace trace.jsonl --model claude-opus-4-6 --out marks.jsonl --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    prefix.add_argument(
+    parser.add_argument(
         "--trace",
         type=Path,
         required=True,
         help='one request a line: {"timestamp": ms, "input_length": tokens, "hash_ids": [one for each 512 tokens]}',
     )
-    prefix.add_argument("--provider", default="anthropic", help="whose rules and prices (default: anthropic)")
-    prefix.add_argument("--model", help="a model of the provider (default: one with a minimum of 1,024 tokens)")
-    prefix.add_argument(
+    parser.add_argument("--provider", default="anthropic", help="whose rules and prices (default: anthropic)")
+    parser.add_argument("--model", help="a model of the provider (default: one with a minimum of 1,024 tokens)")
+    parser.add_argument(
         "--allowance",
         type=float,
         default=0.0,
         metavar="TOKENS",
         help=f"what may be lost once to learn early (default: 0; a gateway that runs takes {ALLOWANCE:,.0f})",
     )
-    prefix.add_argument("--out", type=Path, required=True, help="one row a request: marks and time to live")
-    shared(prefix)
+    parser.add_argument("--out", type=Path, required=True, help="one row a request: marks and time to live")
 
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, write the rows, and print what came of it."""
     rules = _rules(options.provider, options.model)
-    if options.out.exists() and options.trace.exists() and options.out.samefile(options.trace):
-        raise BadInput("--out is the trace itself", mend="write the marks to another file")
+    apart(options.out, options.trace)
     trace = read_trace(options.trace)
     with progressing(quiet=options.json) as show:
         report = evaluate(
@@ -79,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             allowance=options.allowance,
             progress=lambda done, total: show(Progress("marking", done, total)),
         )
-    _write(options.out, report)
+    write_rows(options.out, report.marks)
     if options.json:
         print_json(_as_json(report, rules, options.out))
     else:
@@ -103,19 +99,6 @@ def _rules(provider: str, model: str | None) -> CacheRules:
 def _marking() -> set[str]:
     """The providers of whose models at least one has its prompts marked."""
     return {name for name, rows in TABLES.items() if any(rules.matching == "look_back" for _, rules in rows)}
-
-
-def _write(path: Path, report: Report) -> None:
-    """The rows at once or not at all: an interrupted run leaves what was there."""
-    rows = b"".join(msgspec.json.encode(marks) + b"\n" for marks in report.marks)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(rows)
-        part.replace(path)
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _as_json(report: Report, rules: CacheRules, out: Path) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def extract(text: str, plan: Plan, room: int, count: Count) -> Extract:
     chosen = _sure(plan.pieces)
     costs: dict[int, int] = {}
     order = sorted(range(len(plan.pieces)), key=lambda i: (-plan.pieces[i].worth, i))
-    allowed = room
+    allowed, above = room, max(room, len(text))
     best: Extract | None = None
     for _ in range(ROUNDS):
         picked = _fill(text, plan.pieces, chosen, order, allowed, costs, count)
@@ -91,7 +91,11 @@ def extract(text: str, plan: Plan, room: int, count: Count) -> Extract:
         missed = room - found.tokens
         if 0 <= missed <= room // 50:
             break
-        allowed += missed
+        if missed < 0:
+            above = min(allowed, sum(costs[number] for number in picked))
+            allowed = above * room // found.tokens
+        else:
+            allowed = min(allowed + missed, (allowed + above) // 2)
     if best is not None:
         return best
     told = _told(text, plan, chosen)

@@ -1,0 +1,89 @@
+"""Tool outputs are compressed when they come in: once, before a provider has cached them; afterwards the bytes stay.
+
+What a tool wrote depends on nothing that comes later, and neither does what is left of it: it is compressed for what
+was asked before it came. So every later request of a conversation says the same, and its prefix stays as it was.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import accumulate
+
+from penstock.meter import count
+from penstock.policy.compress.compressed import Compressed, compress
+from penstock.policy.compress.markers import name_in
+from penstock.policy.compress.settings import CompressSettings
+from penstock.values import Call, Edit, Path, Undo
+from penstock.values.segments import at_path
+from penstock.values.toolcalls import ToolCall, answered, tool_calls
+
+__all__ = ["KEEP", "entering"]
+
+KEEP = "[penstock keep]"
+"""A tool output with this in its first line stays as it is."""
+
+_EXACT = frozenset({"code", "diff"})
+"""Kinds that whoever asked for them is about to edit, or to apply: they have to be exact."""
+
+_LONGEST_QUERY = 2000
+"""Characters of what was asked that are looked at."""
+
+
+def entering(call: Call, settings: CompressSettings) -> list[Edit]:
+    """The edits that shorten the long tool outputs of a call.
+
+    Left alone is what the client marks, source code and diffs, and what does not get shorter.
+    """
+    found = call.segments()
+    calls = {each.id: each for each in tool_calls(call.body)}
+    shortened: dict[int, Compressed] = {}
+    asked = ""
+    for number, segment in enumerate(found):
+        if segment.role == "user" and segment.kind == "text":
+            asked = segment.text
+        elif segment.kind == "tool_result" and isinstance(at_path(call.body, segment.path), str):
+            made = calls.get(answered(call.body, segment.path))
+            told = _shortened(segment.text, made, asked, settings, call.scope.tenant)
+            if told is not None:
+                shortened[number] = told
+    sizes = [len(shortened[number].text if number in shortened else each.text) for number, each in enumerate(found)]
+    upto = [0, *accumulate(sizes)]
+    return [_edit(found[number].path, told, upto[number] / upto[-1]) for number, told in shortened.items()]
+
+
+def _shortened(
+    told: str, made: ToolCall | None, asked: str, settings: CompressSettings, tenant: str
+) -> Compressed | None:
+    """What is left of the output of a call; None: it stays as it is."""
+    if len(told) < settings.above_tokens or KEEP in told.partition("\n")[0] or count(told) <= settings.above_tokens:
+        return None
+    if made is not None and made.name in settings.leave:
+        return None
+    query = f"{asked[-_LONGEST_QUERY:]}\n{made.arguments[:_LONGEST_QUERY] if made else ''}".strip()
+    found = _compressed(told, query, settings.target_tokens, tenant)
+    if found.kind in _EXACT or not found.marker or not _shares(found, settings.share):
+        return None
+    return found
+
+
+@lru_cache(maxsize=64)
+def _compressed(told: str, query: str, target_tokens: int, tenant: str) -> Compressed:
+    """Remembered, since a conversation sends the same outputs with each of its turns."""
+    return compress(told, query=query, target_tokens=target_tokens, tenant=tenant)
+
+
+def _shares(found: Compressed, share: float) -> bool:
+    """Whether this output is among those that are shortened: told by its name, so it stays so."""
+    return int((name_in(found.marker) or "0")[:8], 16) < share * (1 << 32)
+
+
+def _edit(path: Path, found: Compressed, place: float) -> Edit:
+    why = {
+        "original": name_in(found.marker),
+        "kind": found.kind,
+        "tokens_before": found.tokens_before,
+        "tokens_after": found.tokens_after,
+        **({"over_target": True} if found.over_target else {}),
+    }
+    undo = Undo(input_tokens=found.tokens_before - found.tokens_after, place=place)
+    return Edit("compress", path, "set", found.text, undo, why)
