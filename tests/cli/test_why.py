@@ -217,7 +217,6 @@ def test_how_much_of_a_prompt_was_sent_before(why: Any, seen: dict[str, Any], wo
         ({"why": "the leader is late", "expected_read": 0}, "; the prompt cache: nothing is written (the earlier "),
         ({}, ""),
         ({"tools": "as they were first sent"}, "; its tools in the order of the first time, so that the prompt cache "),
-        ({"salt": "of the tenant"}, "; a short text before all others keeps this tenant's prompts apart"),
         ({"breakpoint": "where prompts part"}, "; the prompt cache: a breakpoint where prompts part"),
         ({"busy": "more than one machine bears"}, "; system set, since many calls begin alike"),
         ({"moved": ["It is ten."]}, "; behind the rest of the system prompt: It is ten."),
@@ -274,7 +273,12 @@ def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:
         {"mechanism": "alias", "path": ["model"], "op": "set", "asked": "small"},
         {"mechanism": "fallback", "path": ["model"], "op": "set", "asked": "big"},
         {"mechanism": "prune", "path": ["messages", 3], "op": "drop", "tokens": 900},
-    ]
+        {"mechanism": "salt", "path": ["system"], "op": "set", "salt": "of the tenant"},
+        {
+            "mechanism": "compress", "path": ["messages", 5, "content"], "op": "set", "original": "5f0c1d2e3a4b",
+            "kind": "log", "tokens_before": 20000, "tokens_after": 1990,
+        },
+    ]  # fmt: skip
     saved = {"prune": 250, "compress": -50}
     states = [
         {"state": "Send", "after_ms": 0.5, "provider": "spare", "model": "m", "edits": edits},
@@ -291,8 +295,15 @@ def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:
     recorded(msgspec.structs.replace(call, asked=300, spent=100, saved=saved, steps=states))
     told = why("c_9")
     assert "cost    $0.0000001; without savings it would have been $0.0000003\n" in told
-    assert "saved   $0.00000025 by prune\nsaved   -$0.00000005 by compress, which cost more than it saved\n" in told
-    assert "; the client called it 'small'; in place of big; prune: drop messages.3 tokens=900\n" in told
+    assert (
+        "saved   $0.00000025 by prune\nsaved   -$0.00000005 by compress (shorter tool outputs), which cost more than it saved\n"
+        in told
+    )
+    assert (
+        "; the client called it 'small'; in place of big; prune: drop messages.3 tokens=900; a short text before"
+        in told
+    )
+    assert "; what a tool wrote (log): 20,000 tokens became 1,990 (penstock restore 5f0c1d2e3a4b)\n" in told
     assert "the upstream answered 503; spare is asked instead\n" in told
     assert "used 7 tokens in (2 written to the prompt cache) and 1 out, as an estimate, since the provider" in told
     assert steps(told)["Ponder"] == "how=long"

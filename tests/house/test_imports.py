@@ -26,7 +26,7 @@ IMPURE_MODULES = {
 LEDGER_DOWN = {"ledger", "meter"}
 PORTS = {"clock", "providers", "stores"}
 ENGINE = {"admission", "engine", "flight", "prefixes", "ticket"}
-LIBRARY = {"client", "config", "context", "parallel", "rlm", "runtime", "telemetry"}
+LIBRARY = {"client", "config", "context", "parallel", "retrieval", "rlm", "runtime", "telemetry"}
 BELOW_FACES = PURE | PORTS | ENGINE | LIBRARY
 MAY_IMPORT: dict[str, set[str]] = {
     "_lazy": set(),
@@ -43,13 +43,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(ENGINE, {"flow", "policy"} | LEDGER_DOWN | PORTS | ENGINE),
     "context": {"clock", "meter", "relevance", "stores"},
     "telemetry": {"clock", "flow", "ledger", "stores"},
+    "retrieval": {"policy", "stores"},
+    "mcp": {"retrieval", "stores"},
     "parallel": {"clock", "engine"},
     "rlm": {"clock", "engine", "parallel"},
     **dict.fromkeys(("config", "runtime"), BELOW_FACES),
     "testing": {"flow", "engine"} | LEDGER_DOWN | PORTS,
     "bench": BELOW_FACES | {"evals"},
     "evals": {"meter", "policy"},
-    "cli": BELOW_FACES | {"", "evals", "gateway"},
+    "cli": BELOW_FACES | {"", "evals", "gateway", "mcp"},
     "gateway": BELOW_FACES - {"client"},
     # The in-process transport of the client is the gateway without a socket.
     "client": BELOW_FACES | {"gateway"},

@@ -19,8 +19,10 @@ __all__ = ["main"]
 COMMANDS = {
     "ask": "answer a question, from files and folders if any are named",
     "why": "tell how an answer came about",
+    "restore": "print the original of a text that was compressed",
     "serve": "serve OpenAI and Anthropic clients that change nothing but their base URL",
     "key": "give clients of the gateway virtual keys, with budgets and rates",
+    "mcp": "give agents the tool that gets originals back, over standard input and output",
     "run": "run a command whose model calls go through a gateway of its own",
     "eval": "try a mechanism on data of your own",
     "doctor": "check that everything works, and say how to mend what does not",

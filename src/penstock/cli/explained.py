@@ -53,7 +53,11 @@ def savings(record: CallRecord) -> list[str]:
     ]
 
 
-_KNOWN_AS = {"layout": "layout (the provider's prompt cache)"}
+_KNOWN_AS = {
+    "layout": "layout (the provider's prompt cache)",
+    "compress": "compress (shorter tool outputs)",
+    "salt": "salt (tenants kept apart)",
+}
 
 
 def steps(record: CallRecord) -> Iterator[tuple[str, str, str]]:
@@ -139,6 +143,13 @@ def _edit(edit: Step) -> str:
             return f"in place of {edit['asked']}"
         case "layout":
             return _laid(what, why)
+        case "salt":
+            return "a short text before all others keeps this tenant's prompts apart"
+        case "compress":
+            return (
+                f"what a tool wrote ({edit['kind']}): {edit['tokens_before']:,} tokens became {edit['tokens_after']:,}"
+                f" (penstock restore {edit['original']})"
+            )
         case mechanism:
             return f"{mechanism}: {edit['op']} {what} {_fields(why, {})}"
 
@@ -161,8 +172,6 @@ def _laid(what: str, why: Step) -> str:
         return f"{what} set, since many calls begin alike"
     if "moved" in why:
         return f"behind the rest of the system prompt: {', '.join(why['moved'])}"
-    if "salt" in why:
-        return "a short text before all others keeps this tenant's prompts apart"
     if "breakpoint" in why:
         return f"the prompt cache: a breakpoint {why['breakpoint']}"
     if "why" not in why:

@@ -21,6 +21,8 @@ from penstock.values import Call, Reuse, Scope, parse_money
 if TYPE_CHECKING:
     import httpx2
 
+    from penstock.policy.compress.compressed import Compressed
+
 __all__ = ["LM", "open"]
 
 
@@ -196,6 +198,34 @@ class LM:
         call = self.call(messages, system=system, model=model, max_tokens=fewest, reuse="off")
         call = msgspec.structs.replace(call, warms=True, charged_to="layout")
         return Reply.of(await self.runtime.engine.run(call), messages)
+
+    async def compress(
+        self,
+        text: str,
+        *,
+        query: str | None = None,
+        target_tokens: int = 2000,
+        kind: str | None = None,
+        uses: int = 1,
+    ) -> Compressed:
+        """What matters of a text in about ``target_tokens`` tokens; `restore` has the rest back.
+
+        As `penstock.compress`, which takes no model: lines of the text, verbatim. Only where what must be kept of them
+        does not fit, and a call of the ``small`` model costs less than ``uses`` sendings of the difference, does that
+        put the original in its own words; what must be kept is verified afterwards, and added where it is lost.
+        """
+        from penstock.client.shorter import shorter
+
+        return await shorter(self, text, query=query, target_tokens=target_tokens, kind=kind, uses=uses)
+
+    async def restore(self, marker: str) -> str:
+        """The original of a text that was compressed, by the marker in its last line, or the name in that.
+
+        Raises `BadInput` for one that is not known, or not any more.
+        """
+        from penstock.retrieval import original
+
+        return await original(self.runtime.originals, marker, self.runtime.engine.clock.now())
 
     @property
     def ledger(self) -> Receipt:

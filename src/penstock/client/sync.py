@@ -7,11 +7,14 @@ import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.client.lm import LM, open
 from penstock.client.reply import Reply
 from penstock.ledger import Limits, Receipt
+
+if TYPE_CHECKING:
+    from penstock.policy.compress.compressed import Compressed
 
 __all__ = ["SyncLM", "open_sync"]
 
@@ -120,9 +123,17 @@ class SyncLM:
         finally:
             self._portal.call(pieces.aclose())
 
+    def compress(self, text: str, **options: Any) -> Compressed:
+        """What matters of a text in few tokens; see `LM.compress`."""
+        return self._portal.call(self._lm.compress(text, **options))
+
     def prewarm(self, context: str, **options: Any) -> Reply:
         """Have the provider cache a context; see `LM.prewarm`."""
         return self._portal.call(self._lm.prewarm(context, **options))
+
+    def restore(self, marker: str) -> str:
+        """The original of a text that was compressed; see `LM.restore`."""
+        return self._portal.call(self._lm.restore(marker))
 
     @property
     def ledger(self) -> Receipt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from penstock.stores.originals import MemoryOriginals
@@ -15,6 +15,12 @@ __all__ = ["DISK_BYTES", "SqliteOriginals"]
 
 DISK_BYTES = 500 << 20
 """What the texts on disk may take by default, packed: about a quarter of their size."""
+
+_FIND = "SELECT packed FROM originals WHERE name = ?"
+
+_TOGETHER = 64
+"""So many are kept at once of what was asked for: each commit brings nearer the one that waits for the disk, which one
+in a hundred askers would meet."""
 
 _SCHEMA = Schema(
     "compressed texts",
@@ -38,6 +44,7 @@ class SqliteOriginals:
         self._database = database
         self._max_bytes = max_bytes
         self._memory = MemoryOriginals()
+        self._asked: list[tuple[float, str]] = []
 
     @classmethod
     async def at(
@@ -49,7 +56,7 @@ class SqliteOriginals:
     @property
     def restored(self) -> int:
         """See `Originals`."""
-        return self._restored + self._memory.restored
+        return self._restored + len(self._asked) + self._memory.restored
 
     async def put(self, texts: Mapping[str, str], now: float) -> None:
         """See `Originals`."""
@@ -58,9 +65,11 @@ class SqliteOriginals:
         def work(connection: sqlite3.Connection) -> int:
             rows = [(name, now, len(each), each) for name, each in packed.items()]
             connection.executemany("INSERT OR REPLACE INTO originals VALUES (?, ?, ?, ?)", rows)
+            restored = _noted(connection, asked)
             _make_room(connection, self._max_bytes)
-            return _restored(connection)
+            return restored
 
+        asked, self._asked = self._asked, []
         try:
             self._restored = await self._database.write(work)
         except Unusable:
@@ -69,14 +78,11 @@ class SqliteOriginals:
     async def get(self, name: str, now: float) -> str | None:
         """See `Originals`. What is damaged is not here."""
 
-        def work(connection: sqlite3.Connection) -> tuple[int, list[tuple[bytes]]]:
-            found = connection.execute("UPDATE originals SET used = ? WHERE name = ?", (now, name)).rowcount
-            connection.execute("UPDATE restored SET times = times + ?", (found,))
-            rows = connection.execute("SELECT packed FROM originals WHERE name = ?", (name,)).fetchall()
-            return _restored(connection), rows
-
         try:
-            self._restored, rows = await self._database.write(work)
+            rows = await self._database.read(lambda connection: connection.execute(_FIND, (name,)).fetchall())
+            self._asked += [(now, name)] * len(rows)
+            if len(self._asked) >= _TOGETHER:
+                await self._note()
         except Unusable:
             return await self._memory.get(name, now)
         for (packed,) in rows:
@@ -86,10 +92,20 @@ class SqliteOriginals:
 
     async def close(self) -> None:
         """See `Originals`."""
+        with contextlib.suppress(Unusable):
+            await self._note()
         self._database.close()
 
+    async def _note(self) -> None:
+        asked, self._asked = self._asked, []
+        if asked:
+            self._restored = await self._database.write(lambda connection: _noted(connection, asked))
 
-def _restored(connection: sqlite3.Connection) -> int:
+
+def _noted(connection: sqlite3.Connection, asked: Sequence[tuple[float, str]]) -> int:
+    """Keep which texts were asked for, and when; how many have been, ever."""
+    connection.executemany("UPDATE originals SET used = ? WHERE name = ?", asked)
+    connection.execute("UPDATE restored SET times = times + ?", (len(asked),))
     ((times,),) = connection.execute("SELECT times FROM restored").fetchall()
     return int(times)
 

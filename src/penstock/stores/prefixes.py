@@ -19,8 +19,9 @@ class Registry(Protocol):
     async def exchange(self, mine: Known, now: float) -> Known:
         """Tell what is new here, and hear what is new there since the last time; at first, all that is known.
 
-        ``mine``: prefixes as they are now, and what was added to tallies. The answer: prefixes that others changed, and
-        the sums of all tallies that anyone changed. Lives are handed to the first who asks, and to nobody else.
+        ``mine``: prefixes as they are now, and what was added to tallies; at most `PAGE` of them. The answer: prefixes
+        that others changed, and the sums of tallies that anyone changed, at most `PAGE` of each; whether there is
+        ``more``, to be asked for before more is told.
         """
         ...
 

@@ -186,7 +186,7 @@ class SqliteRecords:
 
     async def close(self) -> None:
         """See `Records`."""
-        self._later.drop()
+        await self._later.drop()
         await self.flush()
         self._database.close()
 

@@ -162,7 +162,7 @@ class SqliteReplies:
 
     async def close(self) -> None:
         """See `Replies`."""
-        self._later.drop()
+        await self._later.drop()
         await self.flush()
         if self._touched:
             await self._write(lambda connection: None)

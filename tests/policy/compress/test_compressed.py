@@ -142,3 +142,10 @@ def test_nothing_breaks_it(lines: list[str], target: int, query: str | None) -> 
         assert compress(found.text, target_tokens=target, query=query).text == found.text
     else:
         assert found.text == text
+
+
+def test_a_short_part_of_a_long_text_is_kept_whole() -> None:
+    change = DIFF[: DIFF.index("diff --git a/f2.py")]
+    text = f"{PROSE}\n\n{change}\n{PROSE[::-1]}"
+    found = compress(text, target_tokens=count(text) // 4)
+    assert change.strip() in found.text

@@ -42,8 +42,11 @@ def test_what_holds_by_chance_or_everywhere_is_no_contradiction() -> None:
     assert broken(["5"] * 30, numbers(30, 7)) == []
     assert broken(numbers(40, 7), numbers(40, 7)) == []
     assert broken(["a", "b", "c", "d"] * 10, ["x", "y", "x", "y"] * 10) == []
-    often_not = [str(2 * int(value) + (3 if at % 8 == 4 else 0)) for at, value in enumerate(numbers(70, 7))]
-    assert broken(numbers(70, 7), often_not) == []
+    often_not = [str(2 * int(value) + (3 if at % 10 == 3 else 0)) for at, value in enumerate(numbers(70, 8))]
+    assert broken(numbers(70, 8), often_not) == []
+    pairs = enumerate(zip(numbers(70, 7), numbers(70, 31), strict=True))
+    sums = [str(int(a) + int(b) + (at % 10 == 3)) for at, (a, b) in pairs]
+    assert broken(numbers(70, 7), numbers(70, 31), sums) == []
     assert broken([*numbers(28, 7), "", "n/a"], numbers(30, 31)) == []
 
 

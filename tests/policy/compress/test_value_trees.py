@@ -41,7 +41,8 @@ def test_json_lines_and_broken_json_have_trees() -> None:
 
 
 def test_yaml_is_read_by_its_indentation() -> None:
-    text = "kind: List\nitems:\n- name: a\n  ports:\n    - 80\n    - 443\n- name: b\nnote: |\n  name: c\n\n  x\nlast: &x\n  y: 1\n"
+    items = "- name: a\n  ports:\n    - 80\n    - 443\n"
+    text = f"kind: List\nitems:\n{items}- name: b\nnote: |\n  name: c\n\n  x\nlast: &x\n  y: 1\n"
     nodes = yaml_tree(text)
     assert [(node.key, node.kind, node.parent) for node in nodes] == [
         ("", "{", -1),
@@ -60,7 +61,7 @@ def test_yaml_is_read_by_its_indentation() -> None:
         ("last", "{", 0),
         ("y", "v", 13),
     ]
-    assert text[nodes[3].start : nodes[3].end] == "- name: a\n  ports:\n    - 80\n    - 443\n"
+    assert text[nodes[3].start : nodes[3].end] == items
 
 
 def test_yaml_documents_and_comments() -> None:
@@ -77,7 +78,7 @@ def test_yaml_documents_and_comments() -> None:
     ]
 
 
-@given(st.text(alphabet='{}[]",:ab1 \n\\-#|\'', max_size=120))
+@given(st.text(alphabet="{}[]\",:ab1 \n\\-#|'", max_size=120))
 def test_any_text_has_trees_whose_nodes_lie_in_their_parents(text: str) -> None:
     for nodes in (json_tree(text), yaml_tree(text)):
         for number, node in enumerate(nodes):

@@ -74,18 +74,17 @@ def worths(lines: Sequence[str]) -> tuple[list[float], list[str]]:
 
 
 def heads(lines: Sequence[str]) -> Iterator[int]:
-    """For each line the number of the line it stands under: less indented, and ending in a colon. -1 for none."""
+    """For each line the number of the line it stands under: less indented, and ending in a colon. -1 for none.
+
+    No line is blank.
+    """
     open_: list[tuple[int, int]] = []
     for number, line in enumerate(lines):
-        content = line.lstrip()
-        if not content:
-            yield -1
-            continue
         column = len(line.expandtabs()) - len(line.expandtabs().lstrip())
         while open_ and open_[-1][0] >= column:
             open_.pop()
         yield open_[-1][1] if open_ else -1
-        if content.endswith(":"):
+        if line.endswith(":"):
             open_.append((column, number))
 
 

@@ -48,6 +48,7 @@ _PYTHON = re.compile(r"^[ \t]*(?:async )?(?:def|class) \w+.*:[ \t]*(?:#.*)?$", r
 _OTHER = re.compile(r"[{};][ \t]*$", re.MULTILINE)
 _QUOTES = re.compile(r"[ \t]*[rRbBuU]{0,2}(\"{3}|'{3})")
 _COMMENT = re.compile(r"[ \t]*(?:#(?!include|define|if|endif|else|pragma|undef|!)|//|/\*|\*(?=[ /])|--[ ]|;;)")
+_BEHIND = re.compile(r"\s(?:#|//|/\*) ")
 _WARNS = re.compile(
     r"\b(?:TODO|FIXME|HACK|XXX|BUG|KLUDGE|NOTE|WARNING|WARN|CAUTION|DANGER|IMPORTANT|ATTENTION|DEPRECATED|SAFETY|UNSAFE"
     r"|SECURITY|OPTIMIZE|REVIEW|TEMP|TEMPORARY|WORKAROUND)\b|(?i:\b(?:work-?around|do not (?:change|remove|touch|use)"
@@ -68,7 +69,7 @@ class _Unit(msgspec.Struct):
     above: int = -1
     """The number of the unit around it."""
     signed: int = 0
-    """The line behind its signature; ``first`` for what has none."""
+    """The line behind its signature; 0 for what has none."""
 
 
 def plan(text: str, query: str | None, room: int) -> Plan:
@@ -81,20 +82,18 @@ def plan(text: str, query: str | None, room: int) -> Plan:
     pieces, numbers = _pieces(lines, bare, units, home)
     whole = _asked_units(text, query, lines, units)
     own = answers(text, query, pieces)
-    odd_units, odd_lines = _odd(bare, units, home)
+    odd_units, odd_lines = _odd(bare, units)
     base = _base(bare, units, home)
     most = max(whole, default=0.0)
     called = _called(bare, units, whole, most)
-    worth: list[float] = []
-    for line, answer in zip(numbers, own, strict=True):
+    told: list[Piece] = []
+    for piece, line, answer in zip(pieces, numbers, own, strict=True):
         unit = home[line]
         wanted = whole[unit] if whole[unit] >= NEARLY * most else NEARLY * LINE * whole[unit]
-        worth.append(
-            base[line] + wanted + LINE * answer + odd_units[unit] + odd_lines[line] + called[unit] * (base[line] >= 1)
-        )
-    return Plan(
-        [msgspec.structs.replace(piece, worth=each) for piece, each in zip(pieces, worth, strict=True)], lines_left_out
-    )
+        worth = base[line] + wanted + LINE * answer + odd_units[unit] + odd_lines[line]
+        worth += called[unit] * (line == units[unit].first)
+        told.append(msgspec.structs.replace(piece, worth=worth))
+    return Plan(told, lines_left_out)
 
 
 def _is_python(lines: Sequence[str]) -> bool:
@@ -217,37 +216,39 @@ def _called(lines: Sequence[str], units: Sequence[_Unit], whole: Sequence[float]
     return [float(unit.name.rpartition(".")[2] in calls) for unit in units]
 
 
-def _odd(lines: Sequence[str], units: Sequence[_Unit], home: Sequence[int]) -> tuple[list[float], list[float]]:
+def _odd(lines: Sequence[str], units: Sequence[_Unit]) -> tuple[list[float], list[float]]:
     """How far definitions and lines stand out by their form, where the others are alike."""
     forms = [shape(line) for line in lines]
     bodies = ["\n".join(forms[unit.first : unit.end]) for unit in units]
     rare = rarities(Counter(bodies))
     rare_lines = rarities(Counter(form for form in forms if form.strip()))
-    del home
     return [rare.get(body, 0.0) for body in bodies], [rare_lines.get(form, 0.0) for form in forms]
 
 
 def _base(lines: Sequence[str], units: Sequence[_Unit], home: Sequence[int]) -> list[float]:
     """What each line is worth without a query."""
-    base = [OUTSIDE if not units[home[number]].name else 0.0 for number in range(len(lines))]
+    base = [0.0 if units[unit].name else OUTSIDE for unit in home]
     for unit in units:
-        start = (
-            unit.signed
-            if unit.name
-            else next((number for number in range(unit.first, unit.end) if lines[number].strip()), unit.first)
-        )
         if unit.name:
-            base[unit.first] = SIGNATURE / 2**unit.level if unit.level < 4 else 0.0
-        if start < unit.end and (quotes := _QUOTES.match(lines[start])):
-            worth = DOCSTRING if unit.name else FILE
-            for number in range(start, unit.end):
-                base[number] = worth if number == start else worth / 2
-                if quotes[1] in (lines[number] if number > start else lines[number][quotes.end() :]):
-                    break
+            base[unit.first] = SIGNATURE / 2**unit.level
+        start = unit.signed or next((at for at in range(unit.first, unit.end) if lines[at].strip()), unit.first)
+        told = _docstring(lines, start, unit.end)
+        for number in told:
+            base[number] = (DOCSTRING if unit.name else FILE) / (1 if number == start else 2)
     for number, line in enumerate(lines):
-        if _COMMENT.match(line) or "#" in line or "//" in line:
-            if _WARNS.search(line) and not lines[number].lstrip().startswith(("def ", "class ")):
-                base[number] += MARKED
-            elif _COMMENT.match(line):
-                base[number] /= 2
+        comment = _COMMENT.match(line) is not None
+        if (comment or _BEHIND.search(line)) and _WARNS.search(line):
+            base[number] += MARKED
+        elif comment:
+            base[number] /= 2
     return base
+
+
+def _docstring(lines: Sequence[str], start: int, end: int) -> range:
+    """The lines of the docstring that begins at a line; none where there is none."""
+    quotes = _QUOTES.match(lines[start]) if start < end else None
+    if quotes is None:
+        return range(0)
+    rest = [lines[start][quotes.end() :], *lines[start + 1 : end]]
+    closed = next((at for at, line in enumerate(rest) if quotes[1] in line), len(rest) - 1)
+    return range(start, start + closed + 1)

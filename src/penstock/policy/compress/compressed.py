@@ -29,6 +29,9 @@ _LEAST, _MOST = 0.05, 0.25
 """Of a text at least and at most such a share is protected, if there is so much to protect. Where the room is smaller
 still, what is left is longer than its target."""
 
+_SHORT = 200
+"""Tokens up to which a part of a mixed text is kept whole, as long as such parts leave half of the room."""
+
 _Planner: TypeAlias = Callable[[str, str | None, int], Plan]
 
 _PLANNERS: Mapping[Kind, _Planner] = {
@@ -113,9 +116,8 @@ def compress(
     room = max(1, target_tokens - count("\n" + marker(own_name, name, before)))
     share = min(_MOST, max(_LEAST, _MOST_OF_ROOM * room / before))
     kept: list[Extract] = []
-    for part in whole:
+    for part, own in zip(whole, _rooms(text, whole, room, count), strict=True):
         stretch = text[part.start : part.end]
-        own = round(room * (part.end - part.start) / len(text))
         plan, found = _planned(stretch, part.kind, query, own, sources, share)
         kept.append(_checked(stretch, plan, own, found, count))
     body = "".join(found.text for found in kept).rstrip("\n")
@@ -123,6 +125,20 @@ def compress(
     told = f"{body}\n{tail}"
     after = count(told)
     return Compressed(told, before, after, name, tail, after > target_tokens, text)
+
+
+def _rooms(text: str, whole: Sequence[Part], room: int, count: Count) -> list[int]:
+    """The room of each part: of a short one all that it needs, of the others by their length."""
+    sizes = [count(text[part.start : part.end]) for part in whole]
+    short = [size <= _SHORT for size in sizes]
+    needed = sum(size for size, whole_one in zip(sizes, short, strict=True) if whole_one)
+    if needed > room // 2:
+        short, needed = [False] * len(sizes), 0
+    long = sum(size for size, whole_one in zip(sizes, short, strict=True) if not whole_one)
+    return [
+        size if whole_one else round((room - needed) * size / long)
+        for size, whole_one in zip(sizes, short, strict=True)
+    ]
 
 
 def _planned(

@@ -57,13 +57,21 @@ def _shortened(
     """What is left of the output of a call; None: it stays as it is."""
     if len(told) < settings.above_tokens or KEEP in told.partition("\n")[0] or count(told) <= settings.above_tokens:
         return None
-    if made is not None and made.name in settings.leave:
+    if made is not None and (made.name in settings.leave or _retrieves(made)):
         return None
     query = f"{asked[-_LONGEST_QUERY:]}\n{made.arguments[:_LONGEST_QUERY] if made else ''}".strip()
     found = _compressed(told, query, settings.target_tokens, tenant)
     if found.kind in _EXACT or not found.marker or not _shares(found, settings.share):
         return None
     return found
+
+
+def _retrieves(made: ToolCall) -> bool:
+    """Whether it asked for what had been left out.
+
+    Clients put a server's name before that of its tool: ``mcp__penstock__penstock_retrieve``.
+    """
+    return made.name.endswith("penstock_retrieve") or "penstock restore " in made.arguments
 
 
 @lru_cache(maxsize=64)

@@ -103,6 +103,7 @@ def kind_of(text: str) -> Kind:
 
 
 def _seen(text: str) -> _Seen:
+    text = text.replace("\r\n", "\n")
     head, tail = text[: HEAD * WIDE], text[max(HEAD * WIDE, len(text) - TAIL * WIDE) :]
     lines = head.splitlines()
     lines = lines[:HEAD] + lines[HEAD :: max(1, len(lines) // BETWEEN)] + lines[HEAD:][-TAIL:] * (not tail)
@@ -203,6 +204,8 @@ def _by_words(seen: _Seen) -> Kind | None:
     turns = sum(often for often in speakers.values() if often > 1)
     if spoken > 0.15 and turns > 0.6 * len(lines) and len(speakers) > 1:
         return "meeting"
+    if seen.share(signs.GREPPED) > 0.6:
+        return None
     return "prose" if spoken > 0.25 or (spoken > 0.12 and signs.FENCED.search(seen.ends)) else None
 
 

@@ -17,7 +17,7 @@ LEAST: Final = 10
 """Rows from which a relation between columns is believed."""
 
 HOLDS: Final = 0.97
-"""Part of the rows in which it must hold."""
+"""Part of the rows in which it must hold; all but one are enough."""
 
 KINDS: Final = 64
 """Values that a column may have for others to go with them."""
@@ -54,7 +54,7 @@ def contradictions(columns: Sequence[Sequence[str]]) -> list[float]:
 
 
 def _few(wrong: Sequence[int], total: int) -> bool:
-    return 0 < len(wrong) <= (1 - HOLDS) * total
+    return 0 < len(wrong) <= max(1, (1 - HOLDS) * total)
 
 
 def _dependent(columns: Sequence[Sequence[str]], total: int) -> Iterator[list[int]]:

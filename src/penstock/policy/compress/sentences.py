@@ -32,68 +32,15 @@ _STARTS = re.compile(
 )
 _ITEM = re.compile(r"[-*+•·|>#=]|\(?\w{1,3}[.)]\s")
 _BEHIND = ("; ", ": ", ", ", "\n", " ")
-_TITLES = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "st",
-        "rev",
-        "gen",
-        "col",
-        "sgt",
-        "capt",
-        "cmdr",
-        "lt",
-        "hon",
-        "gov",
-        "sen",
-        "rep",
-        "pres",
-        "messrs",
-        "mt",
-        "ft",
-        "vs",
-        "v",
-        "cf",
-    ]
-)
-_NUMBERED = frozenset(
-    [
-        "no",
-        "nos",
-        "vol",
-        "vols",
-        "fig",
-        "figs",
-        "eq",
-        "sec",
-        "ch",
-        "p",
-        "pp",
-        "art",
-        "c",
-        "ca",
-        "b",
-        "d",
-        "r",
-        "approx",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-    ]
-)
+_TITLE_WORDS = "mr mrs ms dr prof st rev gen col sgt capt cmdr lt hon gov sen rep pres messrs mt ft vs v cf"
+_TITLES = frozenset(_TITLE_WORDS.split())
+"""Abbreviations that a name or something else always follows."""
+
+_NUMBERED_WORDS = """
+no nos vol vols fig figs eq sec ch p pp art c ca b d r approx jan feb mar apr jun jul aug sep sept oct nov dec
+"""
+_NUMBERED = frozenset(_NUMBERED_WORDS.split())
+"""Abbreviations before a number."""
 
 
 def sentences(text: str, start: int = 0, end: int | None = None, longest: int = LONGEST) -> Iterator[tuple[int, int]]:
@@ -104,7 +51,7 @@ def sentences(text: str, start: int = 0, end: int | None = None, longest: int = 
     ['Dr. J. Ito of the U.S. Navy left.', 'He was 4.5 m away!']
     """
     at, stop = _bare(text, start, len(text) if end is None else end)
-    for match in _END.finditer(text, start, stop):
+    for match in _END.finditer(text, at, stop):
         if _ends(text, match, at):
             yield from _parts(text, at, match.end(), longest)
             at = match.end()

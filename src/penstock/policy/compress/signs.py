@@ -16,6 +16,7 @@ __all__ = [
     "DIGITS",
     "FENCED",
     "FUNCTION_WORDS",
+    "GREPPED",
     "ISLAND",
     "JSON",
     "KEYED",
@@ -251,8 +252,11 @@ FUNCTION_WORDS = frozenset(
 )
 """Words that only bind others together: a third of prose, next to none of what machines write."""
 
-WORD = re.compile(r"(?<![\w.-])[^\W\d_]+(?:['\u2019][a-z]+)?(?![\w-])")
+WORD = re.compile(r"(?<![\w./-])[^\W\d_]+(?:['\u2019][a-z]+)?(?![\w/-]|\.\w)")
 DIGITS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")
+
+GREPPED = re.compile(r"\S+\.\w+[:-]\d+[:-]")
+"""A line that was found in a file."""
 
 FENCED = re.compile(r"^(```|~~~)", re.MULTILINE)
 ISLAND = _any(

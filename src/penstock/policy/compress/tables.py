@@ -165,7 +165,7 @@ def _as_rows(found: list[Row], loose: list[Row], mark: str, width: int) -> None:
         cells = _split(row.line.text, mark)
         if len(cells) != width:
             continue
-        if header < 0 and row is loose[0] and not any(cell[:1].isdigit() for cell in cells):
+        if header < 0 and row is loose[0] and all(cells) and not any(cell[:1].isdigit() for cell in cells):
             header, names, row.role = place[id(row)], tuple(cells), "header"
             continue
         row.role, row.header, row.schema, row.cells = "row", header, names, cells
