@@ -220,7 +220,8 @@ class Engine:
             return state
         edits, waited = await flight.passage.turn(flight.deadline)
         call = state.call if edits is None else state.call.without("layout").edited(*edits)
-        state = msgspec.structs.replace(state, call=call, waited=waited)
+        writes, lasting = flight.passage.laid.writes
+        state = msgspec.structs.replace(state, call=call, waited=waited, writes=writes, lasting=lasting)
         flight.note(state)
         return state
 
@@ -257,7 +258,7 @@ class Engine:
             flight.alerts = await self.admission.settle(state.call.scope.path, state.hold, state.used)
         if flight.passage is not None:
             usage = None if state.receipt.estimated else state.usage
-            flight.passage.ended(usage, answered=isinstance(state.outcome, Reply))
+            flight.passage.ended(usage, answered=isinstance(state.outcome, Reply), billed=state.usage is not None)
             flight.note(msgspec.structs.replace(state, cache=flight.passage.verdict))
             if self._warming is not None:
                 self._warming.see_to(flight.passage.laid)

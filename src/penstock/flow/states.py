@@ -191,6 +191,10 @@ class Send(msgspec.Struct, frozen=True):
     """The call before its answer was fitted to the budget: another provider has other prices."""
     waited: float = 0.0
     """Seconds that it waited for another call with the same prefix to begin to be answered."""
+    writes: float = 0.0
+    """The share of its prompt that it is to write to the provider's cache."""
+    lasting: bool = False
+    """Whether for a longer time than the usual one."""
 
     def next(self, observed: Answered | Failed, rules: Rules) -> Settle:
         call = self.call
@@ -225,8 +229,10 @@ class Send(msgspec.Struct, frozen=True):
             heard, text = None, observed.generated
         if heard is not None:
             return msgspec.structs.replace(heard, output=max(heard.output, count(text))), True
-        expected = self.quote or quote(self.call, None, rules.factors)
-        return Usage(input=expected.input_estimate, output=count(text)), True
+        prompt = (self.quote or quote(self.call, None, rules.factors)).input_estimate
+        written = round(self.writes * prompt)
+        short, long = (0, written) if self.lasting else (written, 0)
+        return Usage(prompt - written, cache_write_5m=short, cache_write_1h=long, output=count(text)), True
 
     def explain(self) -> dict[str, Any]:
         edits = [{"mechanism": e.mechanism, "path": list(e.path), "op": e.op, **e.evidence} for e in self.call.edits]

@@ -73,8 +73,16 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
         keys = tuple(self.family + self.found[mark - 1].digest for mark in reversed(new))
         return msgspec.structs.replace(self._marked(decision, why), keys=keys)
 
-    def reading(self) -> Laid:
-        """The same where it takes too long to wait: it reads what is warm, and writes nothing."""
+    @property
+    def writes(self) -> tuple[float, bool]:
+        """The share of its prompt that it is to write, and whether for a longer time than the usual one."""
+        decision = self.decision
+        if decision is None or not decision.written_tokens:
+            return 0.0, False
+        return decision.written_tokens / decision.total, decision.ttl != self.rules.ttl
+
+    def reading(self, why: str) -> Laid:
+        """The same where it is not to write, and ``why``: it reads what is warm."""
         before = self.decision
         if before is None or not before.written_tokens:
             return msgspec.structs.replace(self, keys=())
@@ -84,10 +92,11 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
             ttl=self.rules.ttl if before.reads else None,
             written_tokens=0,
             probe=False,
-            why="the leader is late",
+            vouched=False,
+            why=why,
         )
-        why = {"why": decision.why, "expected_read": before.read_tokens}
-        return msgspec.structs.replace(self._marked(decision, why), keys=())
+        evidence = {"why": why, "expected_read": before.read_tokens}
+        return msgspec.structs.replace(self._marked(decision, evidence), keys=())
 
     def hearing(self, readable: frozenset[bytes]) -> Laid:
         """The same where leaders have written some of it meanwhile: that is read, and not written."""

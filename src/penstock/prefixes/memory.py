@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from penstock.clock import Clock
@@ -14,6 +15,7 @@ from penstock.prefixes.leaders import Leaders
 from penstock.stores.later import Later
 from penstock.stores.prefixes import Registry
 from penstock.values.caching import CacheRules
+from penstock.values.prefixes import Known
 
 __all__ = ["Memory"]
 
@@ -37,6 +39,7 @@ class Memory:
         self._registry = registry
         self._notebook = Notebook(self.writes)
         self._later = Later(self.exchange, _NEWS_SECONDS)
+        self._turn = asyncio.Lock()
 
     def cold(self, prefixes: Sequence[bytes]) -> list[bytes]:
         """Those of which nobody has seen that they can be read."""
@@ -57,14 +60,28 @@ class Memory:
             self._later.ask()
 
     async def exchange(self) -> None:
-        """Tell the registry what is new here, and learn what is new there: at first, all that is known."""
-        if self._registry is not None:
-            known = await self._registry.exchange(self._notebook.news(), self.clock.now())
-            self._notebook.learn(known, self.clock.now())
+        """Learn what is new in the registry, at first all that is known, and tell it what is new here.
+
+        A page at a time, so that calls go on meanwhile.
+        """
+        async with self._turn:
+            if self._registry is not None:
+                while await self._page(self._registry, Known()):
+                    pass
+                for page in self._notebook.news():
+                    await self._page(self._registry, page)
+
+    async def _page(self, registry: Registry, page: Known) -> bool:
+        """Whether there is more to hear."""
+        heard = await registry.exchange(page, self.clock.now())
+        self._notebook.learn(heard)
+        await asyncio.sleep(0)
+        return heard.more
 
     async def close(self) -> None:
         """Leave what was learned to the others, and to the next run."""
-        self._later.drop()
+        await self._later.drop()
         await self.exchange()
-        if self._registry is not None:
-            await self._registry.close()
+        registry, self._registry = self._registry, None
+        if registry is not None:
+            await registry.close()

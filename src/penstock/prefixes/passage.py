@@ -23,6 +23,7 @@ class Passage:
         """What the provider's report says of what was expected."""
         self._memory = memory
         self._waits = waits
+        self._scale = memory.sizes.scale(model_of(laid.call))  # by which it has just been laid out
         self._here = contextlib.ExitStack()
         self._lead: Lead | None = None
         self._sent: Sent | None = None
@@ -36,8 +37,9 @@ class Passage:
         """Wait for whoever is writing what this call would read, then go ahead with what it writes itself.
 
         The edits to send it with in the place of those that it was laid out with, None: those very ones. Others come
-        where the wait takes too long: it would pay for writing the same once more, and only reads then. And the seconds
-        that it waited.
+        where the wait takes too long, so that it would pay for writing the same once more, and where others have gone
+        out meanwhile, so that the account does not bear its write any more: it only reads then. And the seconds that it
+        waited.
         """
         memory, before = self._memory, self.laid
         begun = memory.clock.monotonic()
@@ -52,7 +54,10 @@ class Passage:
             memory.seen.followed += followed.waited
             self.laid = before.hearing(readable)
             if followed.late and memory.cold(before.keys):
-                self.laid = self.laid.reading()
+                self.laid = self.laid.reading("the leader is late")
+        decision = self.laid.decision
+        if decision is not None and not memory.writes.bears(decision, self.laid.bill):
+            self.laid = self.laid.reading("the loss guard: others have gone out meanwhile")
         self._goes([key for key in self.laid.keys if key not in readable])
         return None if self.laid.call is before.call else self.laid.edits, waited
 
@@ -84,11 +89,14 @@ class Passage:
         if usage is not None and usage.prompt:
             self._told(usage)
 
-    def ended(self, usage: Usage | None = None, *, answered: bool = False) -> None:
-        """It is over; ``usage`` as reported, None if the call failed or nothing was reported."""
+    def ended(self, usage: Usage | None = None, *, answered: bool = False, billed: bool = False) -> None:
+        """It is over; ``usage`` as reported, None if the call failed or nothing was reported.
+
+        ``billed``: the provider charges for it all the same.
+        """
         if usage is not None and self._first_token is None:
             self._readable()
-        self._told(usage)
+        self._told(usage, billed=billed)
         if self._lead is not None:
             self._lead.over(answered=answered)
         self._here.close()
@@ -96,19 +104,23 @@ class Passage:
     def _readable(self) -> None:
         self._memory.readable(self.laid.readable, self.laid.rules)
 
-    def _told(self, usage: Usage | None) -> None:
-        """What the provider reported at last; None: the call failed, and nothing was read or written."""
+    def _told(self, usage: Usage | None, *, billed: bool = True) -> None:
+        """What the provider reported at last; None: nothing, and not ``billed`` nothing was read or written either."""
         sent, self._sent = self._sent, None
         memory, laid, decision = self._memory, self.laid, self.laid.decision
         if sent is None or decision is None:
             return
         if usage is None or not usage.prompt:
-            memory.writes.release(sent)
+            if billed:
+                memory.writes.presume(sent, memory.clock.now())
+                memory.news()
+            else:
+                memory.writes.release(sent)
             return
         ratio = usage.prompt / max(decision.total, 1)
         expected, least = memory.sizes.expected(sent.reads, decision.read_tokens * ratio)
         if not any(block.opaque for block in laid.found):
-            memory.sizes.learn(model_of(laid.call), ratio)
+            memory.sizes.learn(model_of(laid.call), self._scale * ratio)
         written = usage.cache_write_5m + usage.cache_write_1h
         if decision.marks and usage.cache_read + written:
             memory.sizes.tell(laid.digests[decision.marks[-1] - 1], usage.cache_read + written)

@@ -9,7 +9,7 @@ __all__ = ["Later"]
 
 
 class Later:
-    """Does a piece of work ``seconds`` after it was asked for, once for all who asked meanwhile; never twice at once."""
+    """Does a piece of work ``seconds`` after it was asked for, once for all who asked meanwhile, and once at a time."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         self._work = work

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.stores.prefixes import Registry
-from penstock.values.prefixes import Known, Prefix, Tally
+from penstock.values.prefixes import PAGE, Known, Prefix, Tally
 
 __all__ = ["RegistryLaws"]
 
@@ -33,7 +33,7 @@ class RegistryLaws(ABC):
 
         async def law(join: Join) -> None:
             one, two = await join(), await join()
-            prefix = Prefix(b"a", _NOW, sent=1, turn=2, ready=_NOW, until=_NOW + 300, ttl=300.0, probe=True)
+            prefix = Prefix(b"a", _NOW, turn=2, ready=_NOW, until=_NOW + 300, ttl=300.0, probe=True)
             assert await one.exchange(Known([prefix]), _NOW) == Known()
             assert (await two.exchange(Known(), _NOW)).prefixes == [prefix]
             assert await two.exchange(Known(), _NOW) == Known()
@@ -56,28 +56,36 @@ class RegistryLaws(ABC):
 
         self._obeys(law)
 
-    def test_lives_are_taken_up_by_one(self) -> None:
-        """The first process that begins after them."""
+    def test_what_is_long_over_is_forgotten(self) -> None:
+        """Whether or not somebody joins; and so is what a clock that goes wrong has told."""
 
         async def law(join: Join) -> None:
             one = await join()
-            await one.exchange(Known(), _NOW)
-            await one.exchange(Known([Prefix(b"a", _NOW, life=b"x")]), _NOW)
-            two, three = await join(), await join()
-            assert [each.life for each in (await two.exchange(Known(), _NOW)).prefixes] == [b"x"]
-            assert [each.life for each in (await three.exchange(Known(), _NOW)).prefixes] == [b""]
+            await one.exchange(Known([Prefix(b"a", _NOW), Prefix(b"b", _NOW + 7200), Prefix(b"c", 9e9)]), _NOW)
+            await one.exchange(Known(), _NOW + 7201)
+            two = await join()
+            assert [each.digest for each in (await two.exchange(Known(), _NOW + 3)).prefixes] == [b"b"]
 
         self._obeys(law)
 
-    def test_what_is_long_over_is_forgotten(self) -> None:
-        """When somebody joins."""
+    def test_no_more_than_a_page_is_heard_at_once(self) -> None:
+        """Of prefixes and of tallies: all of it, and nothing twice, though it changes meanwhile."""
 
         async def law(join: Join) -> None:
-            one = await join()
-            await one.exchange(Known([Prefix(b"a", _NOW), Prefix(b"b", _NOW + 7200)]), _NOW)
-            two, three = await join(), await join()
-            await two.exchange(Known(), _NOW + 7201)
-            assert [each.digest for each in (await three.exchange(Known(), _NOW + 7201)).prefixes] == [b"b"]
+            one, two = await join(), await join()
+            prefixes = [Prefix(at.to_bytes(2, "big"), _NOW) for at in range(2 * PAGE + 7)]
+            tallies = {f"t {at}": Tally((float(at),)) for at in range(PAGE + 7)}
+            await one.exchange(Known(prefixes, tallies), _NOW)
+            heard = [await two.exchange(Known(), _NOW)]
+            await one.exchange(Known([Prefix(prefixes[-1].digest, _NOW + 1)], {"t 0": Tally((1.0,))}), _NOW)
+            while heard[-1].more:
+                heard.append(await two.exchange(Known(), _NOW))
+            assert [len(page.prefixes) for page in heard] == [PAGE, PAGE, 7]
+            assert [len(page.tallies) for page in heard] == [PAGE, 8, 0]
+            last = {prefix.digest: prefix.seen for page in heard for prefix in page.prefixes}
+            assert last == {prefix.digest: prefix.seen for prefix in prefixes} | {prefixes[-1].digest: _NOW + 1}
+            sums = {name: tally for page in heard for name, tally in page.tallies.items()}
+            assert sums == tallies | {"t 0": Tally((1.0,))}
 
         self._obeys(law)
 

@@ -6,7 +6,7 @@ import msgspec
 
 __all__ = ["PAGE", "Known", "Prefix", "Tally"]
 
-PAGE = 500
+PAGE = 250
 """Rows that are told at once, and heard at once: nothing else goes on in a process meanwhile."""
 
 

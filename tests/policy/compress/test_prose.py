@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from penstock.meter import count
 from penstock.policy.compress.central import repeated
 from penstock.policy.compress.extract import Extract, extract
 from penstock.policy.compress.likely import likely, signals
+from penstock.policy.compress.likeness import LOOKED_AT
 from penstock.policy.compress.prose import cut, plan
 from penstock.policy.compress.sections import joined, sections
 from penstock.relevance.words import fold
@@ -94,11 +97,40 @@ def test_a_long_document_has_passages() -> None:
 
 
 def test_what_is_left_out_is_marked() -> None:
-    text = (
-        "# Oak\nThe oak is a tree. Jays came. It bears acorns. Jays went.\n\nNobody minds them. An elm has no acorns.\n"
-    )
-    chosen = extract(text, plan(text, "acorns", 20), 20, count).text
+    other = "Nobody who lives around here minds them in the very least"
+    text = f"# Oak\nThe oak is a tree. {other}. It bears acorns. {other}!\n\n{other}, ever. An elm has no acorns.\n"
+    chosen = extract(text, plan(text, "acorns", 19), 19, count).text
     assert chosen == "# Oak\n… It bears acorns.\n\n… An elm has no acorns.\n"
+
+
+def test_a_model_looks_again_at_what_words_put_first() -> None:
+    asked: list[str] = []
+
+    def similar(query: str, texts: Sequence[str]) -> list[float]:
+        asked.extend([query, *texts])
+        return [float("acorns" in text or "thousand" in text) for text in texts]
+
+    text, sources = joined(DOCS)
+    query = "Which of them get old, the builders or the trees?"
+    worths = [piece.worth for piece in plan(text, query, 30, sources, similar).pieces]
+    best = plan(text, query, 30, sources).pieces[worths.index(max(worths))]
+    assert text[best.start : best.end] in {"They bear acorns.", "Some live for a thousand years."}
+    assert asked[0] == query
+    assert "Oak. They bear acorns." in asked
+    assert DOCS[3]["text"] in asked
+
+
+def test_only_the_best_are_looked_at_again() -> None:
+    text = "The oak stands. " * 30
+    seen: list[int] = []
+
+    def similar(_: str, texts: Sequence[str]) -> list[float]:
+        seen.append(len(texts))
+        return [0.0] * len(texts)
+
+    pieces = plan(text, "the oak", 10, similar=similar).pieces
+    assert seen == [LOOKED_AT + 1]
+    assert pieces[-1].worth > pieces[1].worth
 
 
 def test_gaps_within_and_between_paragraphs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.policy.layout.blocks import blocks
-from penstock.policy.layout.interplay import COLD, Warm, pays
+from penstock.policy.layout.interplay import COLD, Warm, paying, pays
 from penstock.values import Edit, Undo
 
 BODY: dict[str, Any] = {
@@ -51,3 +51,13 @@ def test_edits_of_one_mechanism_are_weighed_together() -> None:
 def test_an_inner_path_and_an_outer_one_meet() -> None:
     assert not pays([cut("messages", tokens=100)], WARM)
     assert not pays([cut("messages", 0, tokens=100)], WARM)
+
+
+def test_of_texts_that_stand_each_for_itself_those_behind_the_warm_prefix_are_shortened() -> None:
+    within, behind = cut("messages", 0, "content", tokens=9900), cut("messages", 1, "content", tokens=1900)
+    assert paying([within, behind], WARM) == [behind]
+    assert paying([within, behind], COLD) == [within, behind]
+    assert paying([behind], WARM) == [behind]
+    gone = Edit("prune", ("messages", 0), "remove", undo=Undo(input_tokens=9900))
+    assert paying([gone, behind], WARM) == ()  # they belong together
+    assert paying([gone], COLD) == [gone]

@@ -81,28 +81,15 @@ def test_paid_writes_are_counted_against_what_was_foretold() -> None:
     for watch in (read, unread, late):
         watch.staked = (0.5, 0.25) + (0.0,) * (len(AGES) - 2)
     odds.end(read, 1.0)
-    assert odds.record(b"") == Record(expected=0.5, realised=1.0)
+    assert odds.record(b"") == Record(expected=0.5, realised=1.0, foretold=0.5, came=1.0)
     odds.advance(60.0)
     odds.end(late, 60.0)
-    assert odds.record(b"") == Record(expected=2.0, realised=1.0)
+    assert odds.record(b"") == Record(expected=2.0, realised=1.0, foretold=2.0, came=1.0)
     assert odds.record(b"").trusted
-    odds.record(b"").fade()
-    assert odds.record(b"") == Record(expected=1.99, realised=0.995)
+    odds.record(b"").wrote()
+    assert odds.record(b"") == Record(expected=1.99, realised=0.995, writes=1.0, foretold=2.0, came=1.0)
     assert not Record().trusted
     assert not Record(expected=10.0, realised=3.0).trusted
-
-
-def test_lives_are_taken_up_where_they_were() -> None:
-    odds, later = Odds(), Odds()
-    watches = [odds.watch(float(second), CLASS) for second in (0, 30, 50)]
-    odds.advance(52.0)
-    odds.end(watches[1], 52.0)
-    later.curves.update(odds.curves)
-    later.resume([*watches, odds.watch(-4000.0, CLASS)], odds.now)
-    later.advance(5000.0)
-    assert later.curves["all"].reached[0] == 3
-    assert later.curves["all"].reached[-1] == 2
-    assert later.now == 5000.0
 
 
 @given(st.lists(st.floats(0, 1), min_size=len(AGES), max_size=len(AGES)), st.floats(1, 4000), st.floats(1, 4000))

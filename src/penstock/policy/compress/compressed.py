@@ -15,7 +15,7 @@ from penstock.policy.compress.extract import Count, Extract, Piece, Plan, extrac
 from penstock.policy.compress.kinds import Kind, Part, kind_named, kind_of, parts
 from penstock.policy.compress.lines import Lines, read
 from penstock.policy.compress.markers import compressed_by_another, marker, name_in, name_of, names_in
-from penstock.policy.compress.protect import Span, missing, protected, spans
+from penstock.policy.compress.protect import Span, missing, protected, quoted, spans
 from penstock.policy.compress.sections import Source
 
 __all__ = ["TARGET_TOKENS", "Compressed", "compress"]
@@ -28,6 +28,8 @@ _MOST_OF_ROOM = 0.8
 _LEAST, _MOST = 0.05, 0.25
 """Of a text at least and at most such a share is protected, if there is so much to protect. Where the room is smaller
 still, what is left is longer than its target."""
+
+_SPOKEN = frozenset({"prose", "meeting"})
 
 _SHORT = 200
 """Tokens up to which a part of a mixed text is kept whole, as long as such parts leave half of the room."""
@@ -110,7 +112,8 @@ def compress(
     known = kind_named(kind)
     if before <= target_tokens or names_in(text) or compressed_by_another(text):
         return Compressed(text, before, before, known or kind_of(text))
-    whole = [Part(0, len(text), known or kind_of(text))] if known or sources else parts(text)
+    told = known or ("prose" if sources else None)
+    whole = parts(text) if told is None else [Part(0, len(text), told)]
     name = "mixed" if len({part.kind for part in whole}) > 1 else whole[0].kind
     own_name = name_of(text, tenant)
     room = max(1, target_tokens - count("\n" + marker(own_name, name, before)))
@@ -122,9 +125,9 @@ def compress(
         kept.append(_checked(stretch, plan, own, found, count))
     body = "".join(found.text for found in kept).rstrip("\n")
     tail = marker(own_name, name, max(0, before - sum(found.tokens for found in kept)))
-    told = f"{body}\n{tail}"
-    after = count(told)
-    return Compressed(told, before, after, name, tail, after > target_tokens, text)
+    left = f"{body}\n{tail}"
+    after = count(left)
+    return Compressed(left, before, after, name, tail, after > target_tokens, text)
 
 
 def _rooms(text: str, whole: Sequence[Part], room: int, count: Count) -> list[int]:
@@ -149,7 +152,8 @@ def _planned(
         known = read(text, query)
         return _BY_LINE[kind](known, room), spans(known, query, share)
     planner = partial(prose.plan, sources=sources) if kind == "prose" else _PLANNERS[kind]
-    return planner(text, query, room), protected(text, query, share)
+    must = quoted(text, share) if kind in _SPOKEN else protected(text, query, share)
+    return planner(text, query, room), must
 
 
 def _checked(text: str, plan: Plan, room: int, must: Sequence[Span], count: Count) -> Extract:

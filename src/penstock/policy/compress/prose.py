@@ -9,6 +9,7 @@ from typing import Final
 from penstock.policy.compress.central import central, repeated
 from penstock.policy.compress.extract import Piece, Plan
 from penstock.policy.compress.likely import Sentence, likely
+from penstock.policy.compress.likeness import Similar, looked_at_again
 from penstock.policy.compress.sections import Section, Source, sections
 from penstock.policy.compress.sentences import LONGEST, SHORTEST, sentences
 from penstock.relevance.words import fold
@@ -27,17 +28,22 @@ LOOKED_AT: Final = 10
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
-def plan(text: str, query: str | None, room: int, sources: Sequence[Source] = ()) -> Plan:
+def plan(
+    text: str, query: str | None, room: int, sources: Sequence[Source] = (), similar: Similar | None = None
+) -> Plan:
     """Prose in sentences, each under the title of its section. ``sources`` are what `joined` said, if it made the text.
 
     With a query, worth is how likely the sentence answers it; without, how much it says that is said all over the
-    text. What was said before is worth least. No sentence is longer than about half the ``room``.
+    text. ``similar`` is asked about the few sentences that words alone put first. What was said before is worth
+    least. No sentence is longer than about half the ``room``.
     """
     parts = sections(text, sources)
     said = cut(text, parts, min(LONGEST, max(SHORTEST, 2 * room)))
     small = fold(text)
     told = [small[one.start : one.end] for one in said]
     worths = likely(text, small, query or "", parts, said) or central(told, [one.opens for one in said])
+    if similar and query:
+        worths = looked_at_again(text, query, parts, said, worths, similar)
     for number in repeated(told, worths, LOOKED_AT * room):
         worths[number] -= REPEATED
     return Plan(_pieces(text, parts, said, worths), _gap)

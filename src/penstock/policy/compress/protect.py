@@ -31,7 +31,7 @@ from penstock.policy.compress.severity import SEVERE
 from penstock.policy.compress.templates import mask
 from penstock.relevance.words import lower, terms
 
-__all__ = ["KINDS", "SHARE", "Span", "missing", "protected", "spans"]
+__all__ = ["KINDS", "SHARE", "Span", "missing", "protected", "quoted", "spans"]
 
 KINDS = ("verdict", "exception", "failing", "query", "error", "frame", "code")
 """How a run ended and its exit codes; exception type and message; ids of failing tests; numbers and names of the
@@ -78,7 +78,16 @@ def protected(text: str, query: str | None = None, share: float = SHARE) -> list
 def spans(known: Lines, query: str | None = None, share: float = SHARE) -> list[Span]:
     """The same for a text whose lines are known."""
     found = sorted((*_of_lines(known), *_of_query(known, query), *_fenced(known.text)), key=_order)
-    room = share * len(known.text)
+    return _within(found, share * len(known.text))
+
+
+def quoted(text: str, share: float = SHARE) -> list[Span]:
+    """What must be left of speech and prose, whose every sentence is weighed for the query: fenced code."""
+    return _within(_fenced(text), share * len(text))
+
+
+def _within(found: Iterable[Span], room: float) -> list[Span]:
+    """The first of them that fit so many characters together, in the order of the text."""
     chosen: list[Span] = []
     seen: set[str] = set()
     for span in found:
@@ -92,6 +101,9 @@ def spans(known: Lines, query: str | None = None, share: float = SHARE) -> list[
 
 def missing(found: Iterable[Span], compressed: str) -> list[Span]:
     """The spans that a compressed text has lost. A count behind a line is not part of it."""
+    found = list(found)
+    if not found:
+        return []
     left = {_template(_COUNTED.sub("", line)) for line in compressed.split("\n")}
     return [span for span in found if span.text not in compressed and (not span.template or span.template not in left)]
 

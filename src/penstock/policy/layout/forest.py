@@ -7,6 +7,7 @@ longest to the shortest; what was touched longest ago is forgotten first, so lea
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -22,14 +23,15 @@ MOST_NODES = 100_000
 FORGOTTEN_AFTER = 2 * 3600.0
 """Seconds after which a prefix is no longer of use: twice the longest time to live."""
 
+TOLD_EACH = 300.0
+"""Seconds after which others are told again that a prefix is still sent here, if they have not sent it meanwhile."""
+
 
 class Node(msgspec.Struct):
     """One prefix."""
 
     seen: float
     """When it was last sent."""
-    sent: int = 0
-    """How often."""
     turn: int = 0
     """Of a prefix that was a whole prompt: which turn of its conversation that was, from 1; else 0."""
     ready: float = 0.0
@@ -41,6 +43,8 @@ class Node(msgspec.Struct):
     probe: bool = False
     """Whether it was written to find out."""
     watch: Watch | None = None
+    told: float = -math.inf
+    """When it was last sent, as the others know it from here; before all times: the next time is news to them."""
 
     def written(self, now: float, ttl: float, *, refreshes: bool = True) -> None:
         """Somebody else's write of it, or read that ``refreshes``, can be read from ``now`` on, for ``ttl`` seconds."""
@@ -90,9 +94,9 @@ class Forest:
             else:
                 self.nodes.move_to_end(digest)
                 node.seen = now
-            node.sent += 1
             path.append(node)
-        self.touched.update(dict.fromkeys(digests))
+            if now - node.told > TOLD_EACH or digest == digests[-1]:
+                self.touched[digest] = None
         while self.nodes:
             oldest = next(iter(self.nodes.values()))
             if len(self.nodes) <= self._most and now - oldest.seen <= FORGOTTEN_AFTER:

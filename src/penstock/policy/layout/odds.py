@@ -11,7 +11,7 @@ Whether a prefix was written does not matter here: requests show what would have
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -74,22 +74,39 @@ class Watch(msgspec.Struct, gc=False):
 
 
 class Record(msgspec.Struct):
-    """Whether paid writes were read as often as the odds foretold, of late."""
+    """Whether paid writes were read as often as the odds foretold."""
 
     expected: float = 0.0
-    """Reads that the odds foretold, as far as their time has come."""
+    """Reads that the odds foretold, as far as their time has come: of late, faded with each paid write."""
     realised: float = 0.0
-    """Reads that came. The difference of the two is a martingale as long as the odds hold."""
+    """Reads that came, faded likewise. The difference of the two is a martingale as long as the odds hold."""
+    writes: float = 0.0
+    """Paid writes. This and what follows does not fade: processes add it up, and each fades what it hears."""
+    foretold: float = 0.0
+    came: float = 0.0
 
     @property
     def trusted(self) -> bool:
         """Whether writes were read at all, and not much less often than foretold."""
         return self.realised >= TRUSTED_FROM and self.realised >= TRUSTED * self.expected
 
-    def fade(self) -> None:
-        """Let what was counted so far weigh less, since there is a new write."""
-        self.expected *= MEMORY
-        self.realised *= MEMORY
+    def wrote(self) -> None:
+        """There is a new write, so that what was counted so far weighs less."""
+        self.add(1.0, 0.0, 0.0)
+
+    def count(self, expected: float, realised: float) -> None:
+        """So many reads more were foretold, and so many came; less than none: they are taken back."""
+        self.add(0.0, expected, realised)
+
+    def add(self, writes: float, foretold: float, came: float) -> None:
+        """What was counted elsewhere, spread evenly over the writes that were paid meanwhile."""
+        fade = MEMORY**writes
+        share = (1 - fade) / (writes * (1 - MEMORY)) if writes else 1.0
+        self.expected = fade * self.expected + share * foretold
+        self.realised = fade * self.realised + share * came
+        self.writes += writes
+        self.foretold += foretold
+        self.came += came
 
 
 class Odds:
@@ -97,7 +114,7 @@ class Odds:
 
     >>> odds = Odds()
     >>> for second in range(40):
-    ...     odds.end(odds.watch(float(second), ("new",)), second + 0.5)
+    ...     _ = odds.end(odds.watch(float(second), ("new",)), second + 0.5)
     >>> round(odds.read_within(300.0, ("new",), prior=0.1), 2)
     0.7
     """
@@ -106,6 +123,8 @@ class Odds:
         self._most_curves = most_curves
         self._most_watched = most_watched
         self.curves: OrderedDict[str, Curve] = OrderedDict()
+        self.touched: dict[str, None] = {}
+        """The classes of which something was counted since the others were told; whoever tells them clears it."""
         self._records: dict[bytes, Record] = {}
         self.now = 0.0
         """Up to when lives are counted."""
@@ -144,37 +163,39 @@ class Odds:
                     if span + 1 < len(AGES):
                         self._due[span + 1].append(watch)
 
-    def end(self, watch: Watch, now: float) -> None:
-        """A later request repeated the prefix; beyond the last span it is nothing that counts."""
+    def end(self, watch: Watch, now: float, *, read: bool = True) -> float:
+        """A later request repeated the prefix; beyond the last span it is nothing that counts.
+
+        The odds on which a write of it was paid, 0.0: none was. Whether it was ``read`` the provider has to say: False
+        leaves the record as it is until then.
+        """
         watch.open = False
         age = now - watch.since
         span = next((span for span, end in enumerate(AGES) if age <= end), None)
-        if span is not None:
-            self._count(watch, span, ended=True)
+        if span is None:
+            return 0.0
+        self._count(watch, span, ended=True, told=read)
+        return watch.staked[span] if watch.staked else 0.0
 
-    def resume(self, watches: Iterable[Watch], now: float) -> None:
-        """Take up lives that were counted in an earlier run; up to ``now``, as far as is known."""
-        self.now = max(self.now, now)
-        for watch in sorted(watches, key=lambda watch: watch.since):
-            span = next((span for span, end in enumerate(AGES) if now - watch.since <= end), None)
-            if watch.open and span is not None:
-                self._due[span].append(watch)
-
-    def _count(self, watch: Watch, span: int, *, ended: bool) -> None:
+    def _count(self, watch: Watch, span: int, *, ended: bool, told: bool = True) -> None:
         for name in watch.chain:
-            curve = self.curves.get(name)
-            if curve is None:
-                curve = self.curves[name] = Curve(watch.since)
-                if len(self.curves) > self._most_curves:
-                    self.curves.popitem(last=False)
-            else:
-                self.curves.move_to_end(name)
+            curve = self.curve(name, watch.since)
             curve.reached[span] += 1
             curve.ended[span] += ended
-        if watch.staked and watch.staked[span]:
-            record = self.record(watch.bill)
-            record.expected += watch.staked[span]
-            record.realised += ended
+            self.touched[name] = None
+        if told and watch.staked and watch.staked[span]:
+            self.record(watch.bill).count(watch.staked[span], ended)
+
+    def curve(self, name: str, since: float) -> Curve:
+        """The curve of a class, new where there is none. Those that were used longest ago make way."""
+        found = self.curves.get(name)
+        if found is None:
+            found = self.curves[name] = Curve(since)
+            if len(self.curves) > self._most_curves:
+                self.touched.pop(self.curves.popitem(last=False)[0], None)
+        else:
+            self.curves.move_to_end(name)
+        return found
 
     def hazards(self, chain: Sequence[str], *, prior: float) -> tuple[float, ...]:
         """For each span, the odds that a life which came to its beginning ends in it."""
@@ -220,10 +241,11 @@ def within(seconds: float, hazards: Sequence[float]) -> float:
 
 
 def kept_of(kept: MutableMapping[bytes, _T], bill: bytes, new: Callable[[], _T]) -> _T:
-    """What is kept for a bill, new where there is nothing. The bills that came first make way."""
-    found = kept.get(bill)
+    """What is kept for a bill, new where there is nothing. The bills that were used longest ago make way."""
+    found = kept.pop(bill, None)
     if found is None:
-        found = kept[bill] = new()
-        if len(kept) > MOST_BILLS:
+        found = new()
+        if len(kept) >= MOST_BILLS:
             del kept[next(iter(kept))]
+    kept[bill] = found
     return found

@@ -29,12 +29,15 @@ class Sizes:
         """By what an estimate is to be multiplied."""
         return self._scales.get(model, 1.0)
 
-    def learn(self, model: str, ratio: float) -> None:
-        """A provider has reported ``ratio`` times as many tokens of a prompt as were expected."""
-        step = 1 + _RECENT * (min(max(ratio, _LEAST), _MOST) - 1)
+    def learn(self, model: str, scale: float) -> None:
+        """A provider has reported so many tokens of a prompt that this ``scale`` would have been right.
+
+        That is by its bare estimate: many calls may have been laid out by one scale before the first is reported.
+        """
         if len(self._scales) >= self._most:
             self._scales.clear()
-        self._scales[model] = min(max(self.scale(model) * step, _LEAST), _MOST)
+        before = self.scale(model)
+        self._scales[model] = before + _RECENT * (min(max(scale, _LEAST), _MOST) - before)
 
     def tell(self, prefix: bytes, tokens: int) -> None:
         """The provider has this prefix, and says how long it is."""

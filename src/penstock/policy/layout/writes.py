@@ -8,13 +8,14 @@ known of a prompt's prefixes stands in `forest`, and `guard` keeps odds that dec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import msgspec
 
 from penstock.policy.layout.choice import Choice, Point, best
 from penstock.policy.layout.forest import Forest, Node, warm_upto
 from penstock.policy.layout.guard import Guard
-from penstock.policy.layout.odds import AGES, Odds, kept_of, within
+from penstock.policy.layout.odds import AGES, Odds, Record, Watch, kept_of, within
 from penstock.policy.layout.places import PrefixBlock, Prompt
 from penstock.values.caching import CacheRules, Ttl
 
@@ -44,38 +45,61 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of uncached input that later requests are expected to save, less what the write costs more."""
     probe: bool = False
     """Whether this is a short write that only shows whether the odds hold."""
+    vouched: bool = False
+    """Whether it is written on the caller's word that others read it."""
+    slow: bool = False
+    """Whether one read does not pay for the write."""
     points: tuple[Point, ...] = ()
     """The places that were weighed, with the odds of each."""
     why: str
     forecast: tuple[float, ...] = ()
     """The odds on which a write is paid, for each span of age."""
 
+    @property
+    def premium(self) -> float:
+        """What a token that is written costs more than one that is not."""
+        return 0.0 if self.ttl is None else self.ttl.write - 1
+
+    @property
+    def cost(self) -> float:
+        """What the write costs more than none."""
+        return self.premium * self.written_tokens
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A prefix of a prompt on its way that an earlier one paid to write. Whether it is read the usage will tell."""
+
+    tokens: int
+    odds: float
+    """On which the write was paid."""
+    life: Watch
+    """The one that ends with this prompt."""
+
 
 class Sent(msgspec.Struct, frozen=True):
     """A prompt on its way, until its usage is known."""
 
     at: float
+    decision: Decision
+    rules: CacheRules
     digests: tuple[bytes, ...]
     """Of the marked prefixes that are to be written."""
     reads: bytes | None
     """The prefix that is to be read."""
-    read_tokens: int
-    ttl: Ttl | None
-    held: float
-    """What the guard holds for the write."""
-    probe: bool
-    saving: float
-    """What a token that is read saves."""
-    refreshes: bool
-    """Whether a read starts the time to live anew."""
-    bill: bytes
+    guard: Guard
+    """The account of who pays, which holds what the write costs."""
+    record: Record
+    repeated: tuple[Repeated, ...]
+    staked: tuple[Watch, ...]
+    """The lives of what is to be written."""
 
 
 class Writes:
     """The write policy of one process, for all its families (provider and tenant) and bills (key and model).
 
-    `decide`, then `send` when the call goes out, then `observe` when its usage is known; `observe` with nothing read
-    and nothing written when the call failed. Times are seconds on any one clock that does not go back.
+    `decide`, then `send` when the call goes out, then `observe` when its usage is known. A call that failed ends with
+    `release` if nobody bills it, with `presume` if it is billed all the same. Between `decide` and `send` others may
+    have gone out: where that takes time ask `bears` again. Times are seconds on any one clock that does not go back.
     """
 
     def __init__(self, *, allowance: float = 0.0, forest: Forest | None = None) -> None:
@@ -123,20 +147,34 @@ class Writes:
             points=points,
             why="the warm prefix is read" if warm else "no write is expected to pay",
         )
-        guard, record = self.guard(bill), self.odds.record(bill)
         choice = best(_vouched(prompt, promised or {}, rules), found.read_tokens, after=warm, room=room, rules=rules)
-        if choice is not None and guard.may_trust(choice.cost):
-            return _paid(found, choice, why="other calls wait to read it")
+        if choice is not None:
+            paid = _paid(found, choice, why="other calls wait to read it", vouched=True)
+            if self.bears(paid, bill):
+                return paid
         choice = best(points, found.read_tokens, after=warm, room=room, rules=rules)
         if choice is None:
             return found
-        if guard.may_write(choice.cost, record, ahead=not choice.slow):
-            return _paid(found, choice, why="the write is expected to pay")
-        small = None if record.trusted and not choice.slow else _shortest(found, choice, prompt)
-        if small is None or not guard.may_probe(small.cost):
-            return msgspec.structs.replace(found, why="the loss guard: no write until others were read")
-        probe = _paid(found, small, why="a probe: whether writes are read as foretold")
-        return msgspec.structs.replace(probe, probe=True)
+        paid = _paid(found, choice, why="the write is expected to pay")
+        if self.bears(paid, bill):
+            return paid
+        small = None if self.odds.record(bill).trusted and not choice.slow else _shortest(found, choice, prompt)
+        if small is not None:
+            paid = _paid(found, small, why="a probe: whether writes are read as foretold", probe=True)
+            if self.bears(paid, bill):
+                return paid
+        return msgspec.structs.replace(found, why="the loss guard: no write until others were read")
+
+    def bears(self, decision: Decision, bill: bytes = b"") -> bool:
+        """Whether the account bears the write of a decision as it stands now."""
+        guard, record = self.guard(bill), self.odds.record(bill)
+        if decision.cost <= 0:
+            return True
+        if decision.vouched:
+            return guard.may_trust(decision.cost, record)
+        if decision.probe:
+            return guard.may_probe(decision.cost)
+        return guard.may_write(decision.cost, record, ahead=not decision.slow)
 
     def _weighed(self, point: Point, rules: CacheRules) -> Point:
         hazards = self.odds.hazards(point.chain, prior=PRIOR_SHARED if point.shared else PRIOR_TAIL)
@@ -156,83 +194,111 @@ class Writes:
         family: bytes = b"",
         bill: bytes = b"",
     ) -> Sent:
-        """The call goes out: what it repeats has been read on, and what it writes is held by the guard."""
+        """The call goes out: what it repeats lives anew, and what it writes is held by the guard."""
         digests = [family + block.digest for block in blocks]
         nodes = self.forest.send(digests, now)
+        repeated = self._repeat(nodes, blocks, decision, now)
+        _turn(nodes, blocks)
+        guard, record = self.guard(bill), self.odds.record(bill)
+        new = [at for at in decision.marks if at > decision.reads]
+        guard.hold(decision.cost, probe=decision.probe)
+        return Sent(
+            at=now,
+            decision=decision,
+            rules=rules,
+            digests=tuple(digests[at - 1] for at in new),
+            reads=digests[decision.reads - 1] if decision.reads else None,
+            guard=guard,
+            record=record,
+            repeated=repeated,
+            staked=self._stake([nodes[at - 1] for at in new], decision, now, bill) if decision.written_tokens else (),
+        )
+
+    def _repeat(
+        self, nodes: Sequence[Node], blocks: Sequence[PrefixBlock], decision: Decision, now: float
+    ) -> tuple[Repeated, ...]:
+        """Lives end and begin anew with the prompt; those of them that an earlier prompt paid to write."""
         chains = {point.position: point.chain for point in decision.points}
-        for at, node in enumerate(nodes, 1):
+        repeated: list[Repeated] = []
+        for at, (node, upto) in enumerate(zip(nodes, accumulate(block.tokens for block in blocks), strict=True), 1):
             if node.watch is not None and node.watch.since < now:
-                self.odds.end(node.watch, now)
+                odds = self.odds.end(node.watch, now, read=False)
+                if odds:
+                    repeated.append(Repeated(upto, odds, node.watch))
                 node.watch = None
             if at in chains and node.watch is None:
                 node.watch = self.odds.watch(now, chains[at])
-        _turn(nodes, blocks)
-        held = self._stake(nodes, decision, now, bill)
-        guard = self.guard(bill)
-        guard.sent += decision.total
-        guard.won -= held
-        guard.probes -= held if decision.probe else 0.0
-        return Sent(
-            now,
-            tuple(digests[at - 1] for at in decision.marks if at != decision.reads),
-            digests[decision.reads - 1] if decision.reads else None,
-            decision.read_tokens,
-            decision.ttl,
-            held,
-            decision.probe,
-            1 - rules.read,
-            rules.refreshed,
-            bill,
-        )
+        return tuple(repeated)
 
-    def _stake(self, nodes: Sequence[Node], decision: Decision, now: float, bill: bytes) -> float:
-        """Note on what odds the write is paid; what it costs more than no write."""
-        if not decision.written_tokens or decision.ttl is None:
-            return 0.0
-        self.odds.record(bill).fade()
-        for at in decision.marks:
-            if at != decision.reads:
-                node = nodes[at - 1]
-                node.probe = decision.probe
-                node.watch = node.watch or self.odds.watch(now, ())
-                node.watch.staked, node.watch.bill = decision.forecast, bill
-        return (decision.ttl.write - 1) * decision.written_tokens
+    def _stake(self, nodes: Sequence[Node], decision: Decision, now: float, bill: bytes) -> tuple[Watch, ...]:
+        """Note on what odds these are written; their lives."""
+        self.odds.record(bill).wrote()
+        lives: list[Watch] = []
+        for node in nodes:
+            node.probe = decision.probe
+            node.watch = node.watch or self.odds.watch(now, ())
+            node.watch.staked, node.watch.bill = decision.forecast, bill
+            lives.append(node.watch)
+        return tuple(lives)
 
     def release(self, sent: Sent) -> None:
-        """The call failed, and nothing is known of what it read or wrote: what the guard holds for it is free."""
-        guard = self.guard(sent.bill)
-        guard.won += sent.held
-        if sent.probe:
-            guard.probes += sent.held
+        """The call failed and is not billed: it read nothing and wrote nothing."""
+        sent.guard.hold(-sent.decision.cost, probe=sent.decision.probe)
+        _unstake(sent)
+
+    def presume(self, sent: Sent, now: float) -> None:
+        """The call is billed, and its usage will never be known: it wrote what it was to write, and read nothing.
+
+        That says nothing of the prefixes that it repeats: they stay as they are.
+        """
+        decision = sent.decision
+        self._billed(sent, -decision.cost)
+        sent.guard.probes -= decision.cost if decision.probe else 0.0
+        self._cached(sent.digests, sent, now, anew=False, there=True)
 
     def observe(self, sent: Sent, now: float, *, read: int, written: int) -> str:
         """The usage that the provider reported: ``hit``, ``cold``, ``missed`` (a warm prefix was not read) or ``more``.
 
         ``now`` is when others can read what was written: at its first token.
         """
-        premium = 0.0 if sent.ttl is None else sent.ttl.write - 1
-        won = sent.saving * read - premium * written
-        guard = self.guard(sent.bill)
-        guard.won += sent.held + won
+        decision, guard = sent.decision, sent.guard
+        saved, paid = (1 - sent.rules.read) * read, decision.premium * written
+        self._billed(sent, saved - paid)
+        for each in sent.repeated:
+            if each.life.staked:  # not taken back meanwhile
+                self.odds.record(each.life.bill).count(each.odds, float(each.tokens <= read))
         before = None if sent.reads is None else self.forest.changing(sent.reads)
-        if sent.probe:
-            guard.probes += sent.held + won
-        elif before is not None and before.probe:
-            guard.probes += sent.saving * read
-        missed = read < sent.read_tokens
-        for digest in sent.digests if not missed or sent.reads is None else (sent.reads, *sent.digests):
-            node = self.forest.changing(digest)
-            if node is not None and sent.ttl is not None:
-                if missed or not node.ready <= now <= node.until:
-                    node.ready, node.until, node.ttl = now, -1.0, 0.0
-                if written:
-                    node.ttl = max(node.ttl, float(sent.ttl.seconds))
-                    node.until = max(node.until, sent.at + node.ttl)
-        if before is not None and not missed and sent.refreshes:
+        missed = read < decision.read_tokens
+        if decision.probe:
+            guard.probes += saved - paid
+        else:
+            guard.probes += saved if before is not None and before.probe else 0.0
+            guard.probes -= max(paid - decision.cost, 0.0) if missed else 0.0
+        if not written:
+            _unstake(sent)
+        gone = (sent.reads,) if missed and sent.reads is not None else ()
+        there = written > 0 and (not missed or sent.record.trusted or guard.may_probe(0.0))
+        self._cached((*gone, *sent.digests), sent, now, anew=missed, there=there)
+        if before is not None and not missed and sent.rules.refreshed:
             before.until = max(before.until, sent.at + before.ttl)
         if missed:
             return "missed"
-        return "more" if read > sent.read_tokens else "hit" if read else "cold"
+        return "more" if read > decision.read_tokens else "hit" if read else "cold"
+
+    def _billed(self, sent: Sent, won: float) -> None:
+        sent.guard.hold(-sent.decision.cost, probe=sent.decision.probe)
+        sent.guard.sent += sent.decision.total
+        sent.guard.won += won
+
+    def _cached(self, digests: Sequence[bytes], sent: Sent, now: float, *, anew: bool, there: bool) -> None:
+        """Whether prefixes with a mark of this prompt are there from ``now`` on; ``anew``: they were gone before."""
+        ttl = sent.decision.ttl
+        for node in filter(None, map(self.forest.changing, digests)):
+            if anew or not node.ready <= now <= node.until:
+                node.ready, node.until, node.ttl = now, -1.0, 0.0
+            if there and ttl is not None:
+                node.ttl = max(node.ttl, float(ttl.seconds))
+                node.until = max(node.until, sent.at + node.ttl)
 
     def keeping(self, prefix: bytes, tokens: int, now: float, rules: CacheRules, bill: bytes = b"") -> float:
         """What reading a warm prefix of so many tokens for its own sake is expected to save, less what it costs.
@@ -248,7 +314,8 @@ class Writes:
         ends, lasts = (within(seconds, hazards) for seconds in (node.until - node.watch.since, age + node.ttl))
         odds = (lasts - ends) / (1 - ends) if ends < 1 else 0.0
         value = tokens * (odds * (1 - rules.read) - rules.read)
-        return value if self.guard(bill).won >= rules.read * tokens else 0.0
+        guard = self.guard(bill)
+        return value if guard.won - guard.held >= rules.read * tokens else 0.0
 
     def kept(self, prefix: bytes, at: float, *, lost: float, there: bool, bill: bytes = b"") -> None:
         """A prefix was read for its own sake by a request that began ``at``, at a price; or it was not ``there``."""
@@ -258,8 +325,14 @@ class Writes:
             node.until = max(node.until, at + node.ttl) if there else at
 
 
+def _unstake(sent: Sent) -> None:
+    """Nothing was written: nobody waits for its being read."""
+    for life in sent.staked:
+        life.staked = ()
+
+
 def _shortest(found: Decision, choice: Choice, prompt: Prompt) -> Choice | None:
-    """In place of a write on odds that are not trusted yet: the shortest that can be read."""
+    """In place of a write on odds that are not trusted yet: the first block that can be marked."""
     at = prompt.shortest
     if at <= found.reads:
         return None
@@ -268,7 +341,7 @@ def _shortest(found: Decision, choice: Choice, prompt: Prompt) -> Choice | None:
     return Choice(points=(point,), ttl=choice.ttl, cost=cost, value=choice.value * cost / choice.cost)
 
 
-def _paid(found: Decision, choice: Choice, *, why: str) -> Decision:
+def _paid(found: Decision, choice: Choice, *, why: str, vouched: bool = False, probe: bool = False) -> Decision:
     """The decision with a write in it."""
     last = choice.points[-1]
     return msgspec.structs.replace(
@@ -278,6 +351,9 @@ def _paid(found: Decision, choice: Choice, *, why: str) -> Decision:
         written_tokens=last.tokens - found.read_tokens,
         value=choice.value,
         why=why,
+        vouched=vouched,
+        probe=probe,
+        slow=choice.slow,
         forecast=tuple(
             hazard if end <= choice.ttl.seconds else 0.0 for hazard, end in zip(last.hazards, AGES, strict=True)
         ),
