@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import msgspec
 
@@ -184,7 +184,7 @@ class Engine:
                 flight.passage = await self.prefixes.lay(call, rates)
                 if flight.passage is not None:
                     call = flight.passage.laid.call
-                notes = flight.passage.laid.notes if flight.passage is not None else {}
+                notes: Mapping[str, Any] = flight.passage.laid.notes if flight.passage is not None else {}
                 flight.note(msgspec.structs.replace(state, layout=notes, took=took))
                 return state.next(call, self.rules, await self.admission.limits(call.scope.path))
             case Admit():

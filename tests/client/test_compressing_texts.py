@@ -20,7 +20,7 @@ SMALL = Usage(input=3000, output=20)
 
 def opened(up: Upstream, home: Path, **options: object) -> AbstractAsyncContextManager[LM]:
     (home / "penstock.toml").write_text(
-        '[providers.openai]\ndialect = "openai"\nbase_url = "x"\nsmall = "gpt-5-nano"\nlarge = "gpt-5.5-pro"\n'.replace("x", up.url)
+        f'[providers.openai]\ndialect = "openai"\nbase_url = "{up.url}"\nsmall = "gpt-5-nano"\nlarge = "gpt-5.5-pro"\n'
     )
     return penstock.open(provider="openai", home=home, config=home / "penstock.toml", **options)  # type: ignore[arg-type]
 

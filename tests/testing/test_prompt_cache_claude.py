@@ -325,3 +325,10 @@ def test_it_finds_again_what_comes_back() -> None:
     asked(of, FULL)
     asked(of, {**FULL, "speed": "fast"}, 1.0)
     assert of.ask(FULL, 2.0).read == SIZE + 4000
+
+
+def test_a_machine_that_is_full_lets_go_of_what_was_read_longest_ago() -> None:
+    of = PromptCache(RULES, tokens=len, capacity=2500)
+    for at, letter in enumerate("abc"):
+        asked(of, body(user(block(letter, mark=FIVE))), float(at))
+    assert [asked(of, body(user(block(letter, mark=FIVE))), 9.0).read for letter in "cba"] == [1000, 1000, 0]

@@ -140,13 +140,14 @@ class PromptCache:
         written: dict[str, int] = {}
         writes: list[_Write] = []
         for block, asked in plan.writes.items():
-            end = prompt.ends[block]
+            end, new = prompt.ends[block], 0
             if block > start:
-                written[asked.name] = written.get(asked.name, 0) + end.tokens - past
+                new = end.tokens - past
+                written[asked.name] = written.get(asked.name, 0) + new
                 past, seconds = end.tokens, float(asked.seconds)
             else:  # paid for by who wrote the longer prefix: it lives no longer than that one does
                 seconds = min(asked.seconds, lifetime)
-            writes.append(_Write(end, at + seconds, seconds))
+            writes.append(_Write(end, at + seconds, seconds, new))
         return Seen(read, _charged(written), prompt.tokens - past, writes=tuple(writes))
 
     def _longest(self, prompt: Prompt, entries: Entries, at: float, ttl: Ttl) -> Seen:
