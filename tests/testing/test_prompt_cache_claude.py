@@ -328,7 +328,7 @@ def test_it_finds_again_what_comes_back() -> None:
 
 
 def test_a_machine_that_is_full_lets_go_of_what_was_read_longest_ago() -> None:
-    of = PromptCache(RULES, tokens=len, capacity=2500)
+    of = PromptCache(RULES, tokens=len, capacity=2900)
     for at, letter in enumerate("abc"):
-        asked(of, body(user(block(letter, mark=FIVE))), float(at))
-    assert [asked(of, body(user(block(letter, mark=FIVE))), 9.0).read for letter in "cba"] == [1000, 1000, 0]
+        asked(of, body(user(block(letter, 1200, FIVE))), float(at))
+    assert [asked(of, body(user(block(letter, 1200, FIVE))), 9.0).read for letter in "cba"] == [1200, 1200, 0]

@@ -121,16 +121,15 @@ def test_a_model_looks_again_at_what_words_put_first() -> None:
 
 
 def test_only_the_best_are_looked_at_again() -> None:
-    text = "The oak stands. " * 30
+    text = "The oak stands. " * 30 + "\n\n" + "Nobody has seen this bird. " * 40
     seen: list[int] = []
 
     def similar(_: str, texts: Sequence[str]) -> list[float]:
         seen.append(len(texts))
         return [0.0] * len(texts)
 
-    pieces = plan(text, "the oak", 10, similar=similar).pieces
+    plan(text, "the oak", 10, similar=similar)
     assert seen == [LOOKED_AT + 1]
-    assert pieces[-1].worth > pieces[1].worth
 
 
 def test_gaps_within_and_between_paragraphs() -> None:
