@@ -96,3 +96,11 @@ def test_a_credential_is_never_shown() -> None:
     shown = repr(Call.parse(b"{}", dialect="openai", provider="p", credential=Credential("sk-secret", "x-api-key")))
     assert "Credential(x-api-key)" in shown
     assert "sk-secret" not in shown
+
+
+def test_who_leaves_a_mechanism_out_that_changes_answers_asks_something_else() -> None:
+    plain = Call.parse(b'{"model": "m"}', dialect="openai", provider="p")
+    same = [frozenset[str](), frozenset({"layout"}), frozenset({"reuse", "bundle"})]
+    assert len({identity(msgspec.structs.replace(plain, off=off)) for off in same}) == 1
+    others = [*same[:1], frozenset({"compress"}), frozenset({"prune"}), frozenset({"all"})]
+    assert len({identity(msgspec.structs.replace(plain, off=off)) for off in others}) == 4

@@ -17,7 +17,10 @@ __all__ = ["BODY_OUT", "CALL_IN", "CALL_OUT", "HEADERS_OUT", "VERSION", "canonic
 VERSION = 1
 """Part of every key. Raise it when the meaning of a key changes: old entries are then never found again."""
 
-CALL_IN = frozenset({"dialect", "provider", "origin", "query", "body", "headers"})
+CALL_IN = frozenset({"dialect", "provider", "origin", "query", "body", "headers", "off"})
+
+LOSSY = frozenset({"compress", "prune", "route"})
+"""Mechanisms with which the answer may be another one: whoever leaves them out is not answered with what they gave."""
 
 CALL_OUT = {
     "raw": "parsed into body; white space and key order do not change a call",
@@ -26,7 +29,6 @@ CALL_OUT = {
     "reuse": "decides whether to look, not what to find",
     "fresh": "decides whether to look, not what to find",
     "again": "decides whether to take over a call in flight, not which",
-    "off": "mechanisms never change what is asked",
     "deadline": "decides how long to wait",
     "credential": "decides who pays; the tenant keeps keys apart",
     "fitting": "decides what may be edited, and edits come later",
@@ -74,8 +76,9 @@ def canonical(call: Call) -> bytes:
     headers = sorted(
         (name, value) for name, value in call.headers if name not in HEADERS_OUT and not name.startswith(_PREFIXES_OUT)
     )
+    without = sorted(LOSSY if "all" in call.off else LOSSY & call.off)
     return msgspec.json.encode(
-        [VERSION, call.dialect, call.provider, call.origin, call.query, headers, body], order="deterministic"
+        [VERSION, call.dialect, call.provider, call.origin, call.query, headers, body, *without], order="deterministic"
     )
 
 

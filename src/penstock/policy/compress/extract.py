@@ -23,6 +23,10 @@ ROUNDS = 8
 """Times a choice is mended to fit: counts of pieces do not add up exactly, since tokens reach across their ends."""
 
 
+_LONGEST_TOKEN = 16
+"""Characters that a token hardly ever has: what is longer than so many for each token left need not be counted."""
+
+
 class Piece(msgspec.Struct, frozen=True):
     """A stretch of the original that is kept or left out as a whole."""
 
@@ -141,6 +145,8 @@ def _fill(
     for number in order:
         if left <= 0:
             break
+        if pieces[number].end - pieces[number].start > _LONGEST_TOKEN * left:
+            continue
         needed = _with_those_above(pieces, number, chosen)
         price = sum(map(cost, needed))
         if price <= left:

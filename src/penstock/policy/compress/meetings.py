@@ -35,8 +35,8 @@ WINDOW: Final = 600
 """Characters that count as one piece where the rarity of a word is measured."""
 
 ASKED, AKIN, SPEAKER = 1.5, 3.0, 4.0
-"""What speaking of the question counts, speaking of what is spoken of there, and who speaks. Fitted on half of 35
-meetings (QMSum), and as good on the others."""
+"""What speaking of the question counts, speaking of what is spoken of there, and who speaks. Fitted on 35
+meetings (QMSum); fitted on half of them they keep 74% of the relevant tokens of the others, instead of 76%."""
 
 SHARPNESS: Final = 3.0
 """To which power how much a place speaks of the question is taken, to say where what is akin is learned."""
