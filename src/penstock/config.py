@@ -15,6 +15,7 @@ from penstock.errors import BadInput, ConfigError
 from penstock.ledger import Limits
 from penstock.policy.compress.settings import CompressSettings
 from penstock.policy.layout.settings import LayoutSettings
+from penstock.policy.prune.settings import PruneSettings
 from penstock.values import parse_money
 from penstock.values.shape import is_object
 
@@ -115,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateway: GatewaySettings = GatewaySettings()
     layout: LayoutSettings = LayoutSettings()
     compress: CompressSettings = CompressSettings()
+    prune: PruneSettings = PruneSettings()
     max_concurrency: int = 10
     """Calls in flight at once, over all of a session."""
 
@@ -286,6 +288,7 @@ def _read(path: Path) -> Settings:
     settings.gateway.checked()
     settings.layout.checked()
     settings.compress.checked()
+    settings.prune.checked()
     _check_prompt_caches(settings.providers)
     return settings
 
@@ -297,6 +300,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "gateway": GatewaySettings,
     "layout": LayoutSettings,
     "compress": CompressSettings,
+    "prune": PruneSettings,
     "providers": ProviderSettings,
 }
 """What stands below the top of a file."""
@@ -314,6 +318,7 @@ def _settings(data: Mapping[str, Any]) -> Settings:
         gateway=_table(GatewaySettings, data.get("gateway", {}), "gateway"),
         layout=_table(LayoutSettings, data.get("layout", {}), "layout"),
         compress=_table(CompressSettings, data.get("compress", {}), "compress"),
+        prune=_table(PruneSettings, data.get("prune", {}), "prune"),
     )
 
 

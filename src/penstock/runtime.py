@@ -218,7 +218,16 @@ def _policies(settings: Settings) -> tuple[tuple[str, Policy], ...]:
     found: list[tuple[str, Policy]] = []
     if settings.compress.enabled:
         found.append(("compress", partial(_compressing, settings=settings.compress)))
+    if settings.prune.level != "off":
+        found.append(("prune", _pruning(settings)))
     return tuple(found)
+
+
+def _pruning(settings: Settings) -> Policy:
+    from penstock.policy.compress.compressed import compress
+    from penstock.policy.prune.growing import Pruning
+
+    return Pruning(settings.prune, lambda text, tokens: compress(text, target_tokens=max(tokens, 1)).text)
 
 
 def _compressing(call: Call, settings: CompressSettings) -> Sequence[Edit]:

@@ -272,7 +272,11 @@ def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:
     edits = [
         {"mechanism": "alias", "path": ["model"], "op": "set", "asked": "small"},
         {"mechanism": "fallback", "path": ["model"], "op": "set", "asked": "big"},
-        {"mechanism": "prune", "path": ["messages", 3], "op": "drop", "tokens": 900},
+        {"mechanism": "ponder", "path": ["messages", 3], "op": "drop", "tokens": 900},
+        {
+            "mechanism": "prune", "path": ["messages"], "op": "set", "level": "medium", "step": True,
+            "tokens_before": 90000, "tokens_after": 30000,
+        },
         {"mechanism": "salt", "path": ["system"], "op": "set", "salt": "of the tenant"},
         {
             "mechanism": "compress", "path": ["messages", 5, "content"], "op": "set", "original": "5f0c1d2e3a4b",
@@ -296,10 +300,8 @@ def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:
     told = why("c_9")
     assert "cost    $0.0000001; without savings it would have been $0.0000003\n" in told
     assert "saved   $0.00000025 by prune\nsaved   -$0.00000005 by compress (shorter tool outputs), which cost " in told
-    assert (
-        "; the client called it 'small'; in place of big; prune: drop messages.3 tokens=900; a short text before"
-        in told
-    )
+    assert "; the client called it 'small'; in place of big; ponder: drop messages.3 tokens=900; its history cut" in told
+    assert " cut now (medium): 90,000 tokens became 30,000; a short text before" in told
     assert "; what a tool wrote (log): 20,000 tokens became 1,990 (penstock restore 5f0c1d2e3a4b)\n" in told
     assert "the upstream answered 503; spare is asked instead\n" in told
     assert "used 7 tokens in (2 written to the prompt cache) and 1 out, as an estimate, since the provider" in told

@@ -143,6 +143,9 @@ def _edit(edit: Step) -> str:
             return f"in place of {edit['asked']}"
         case "layout":
             return _laid(what, why)
+        case "prune":
+            step = "cut now" if edit["step"] else "cut as before"
+            return f"its history {step} ({edit['level']}): {edit['tokens_before']:,} tokens became {edit['tokens_after']:,}"
         case "salt":
             return "a short text before all others keeps this tenant's prompts apart"
         case "compress":

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from penstock.errors import BadInput
 from penstock.meter import count
-from penstock.policy.compress.compressed import compress
+from penstock.policy.compress.compressed import _checked, compress
+from penstock.policy.compress.extract import Piece, Plan, lines_left_out
 from penstock.policy.compress.markers import compressed_by_another, marker, name_in, name_of, names_in
-from penstock.policy.compress.protect import missing, protected
+from penstock.policy.compress.protect import Span, missing, protected
 from penstock.policy.compress.sections import joined
 
 LOG = "".join(
@@ -149,3 +150,14 @@ def test_a_short_part_of_a_long_text_is_kept_whole() -> None:
     text = f"{PROSE}\n\n{change}\n{PROSE[::-1]}"
     found = compress(text, target_tokens=count(text) // 4)
     assert change.strip() in found.text
+
+
+def test_what_lies_between_the_pieces_of_a_kind_is_put_back_too() -> None:
+    """A kind may cut a text so that something belongs to no piece; what must be kept of that is kept."""
+    text = "first line\nError 7: the gate is stuck\nlast line"
+    plan = Plan([Piece(0, 11, 1.0), Piece(39, 48, 2.0, under=0)], lines_left_out)
+    must = [Span(11, 37, "error", "Error 7: the gate is stuck")]
+    found = _checked(text, plan, 6, must, count)
+    assert "Error 7: the gate is stuck" in found.text
+    whole = _checked(text, Plan([Piece(0, 11, 1.0)], lines_left_out), 3, [Span(39, 48, "query", "last line")], count)
+    assert "last line" in whole.text

@@ -35,3 +35,13 @@ def test_a_write_is_read_by_what_begins_later_and_in_time() -> None:
     node = Node(1.0, ready=1.0, until=301.0)
     assert [node.warm(now) for now in (1.0, 1.1, 301.0, 301.1)] == [False, True, True, False]
     assert not Node(1.0).warm(2.0)
+
+
+def test_a_read_that_refreshes_nothing_changes_nothing() -> None:
+    node = Node(1.0, ready=1.0, until=300.0, ttl=300.0)
+    node.written(100.0, 300.0, refreshes=False)
+    assert (node.ready, node.until) == (1.0, 300.0)
+    node.written(100.0, 300.0)
+    assert (node.ready, node.until) == (1.0, 400.0)
+    node.written(500.0, 300.0, refreshes=False)  # it was cold: this is a write
+    assert (node.ready, node.until) == (500.0, 800.0)

@@ -58,6 +58,11 @@ def test_of_texts_that_stand_each_for_itself_those_behind_the_warm_prefix_are_sh
     assert paying([within, behind], WARM) == [behind]
     assert paying([within, behind], COLD) == [within, behind]
     assert paying([behind], WARM) == [behind]
-    gone = Edit("prune", ("messages", 0), "remove", undo=Undo(input_tokens=9900))
+    gone = Edit("bundle", ("messages", 0), "remove", undo=Undo(input_tokens=9900))
     assert paying([gone, behind], WARM) == ()  # they belong together
     assert paying([gone], COLD) == [gone]
+
+
+def test_pruning_has_weighed_what_it_moves_itself() -> None:
+    edits = [Edit("prune", ("messages",), "set", [], undo=Undo(input_tokens=1))]
+    assert paying(edits, WARM) == edits

@@ -9,7 +9,7 @@ from penstock.cli.run import shared
 
 __all__ = ["arguments", "run"]
 
-_WHAT = ("prefix", "compress")
+_WHAT = ("prefix", "compress", "history")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

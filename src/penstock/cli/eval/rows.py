@@ -19,7 +19,7 @@ def apart(out: Path, given: Path) -> None:
         raise BadInput(f"--out is {given} itself", mend="write to another file")
 
 
-def write_rows(path: Path, rows: Iterable[msgspec.Struct]) -> None:
+def write_rows(path: Path, rows: Iterable[object]) -> None:
     """The rows, one JSON object a line, at once or not at all: an interrupted run leaves what was there."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -49,6 +49,8 @@ def paying(edits: Sequence[Edit], warm: Warm) -> Sequence[Edit]:
     Those that only put another text in the place of one stand each for itself: what lies behind the warm prefix wins
     without what lies within. Others pay together, or none of them is made.
     """
+    if any(edit.mechanism == "prune" for edit in edits):  # it has weighed that over the turns to come
+        return edits
     if any(edit.op != "set" or not isinstance(edit.value, str) for edit in edits):
         return edits if pays(edits, warm) else ()
     within = [edit for edit in edits if _first(edit, warm.blocks) < len(warm.blocks)]
