@@ -157,7 +157,7 @@ def test_what_was_cached_long_stays_long_as_long_as_it_is_warm() -> None:
                 off=off,
             )
             await ask(at, whole)
-            again = msgspec.structs.replace(turn(OUTPUT, OUTPUT + "more\n"))
+            again = msgspec.structs.replace(turn(OUTPUT, OUTPUT + "more\n"), reuse="off")
             outcome = await ask(at, again)
             told = [each.text for each in at.provider.seen[-1].segments() if each.kind == "tool_result"]
             assert told[0] == OUTPUT  # it would have to be written anew
