@@ -12,6 +12,7 @@ from penstock.errors import BadInput
 from penstock.evals.rows import read_rows
 from penstock.meter import count
 from penstock.policy.compress.compressed import compress
+from penstock.policy.compress.likeness import Similar
 from penstock.policy.compress.sections import joined
 
 __all__ = ["Compression", "Row", "compressions", "read"]
@@ -49,13 +50,17 @@ def read(path: Path) -> list[Row]:
     return [row for _, row in rows]
 
 
-def compressions(rows: Sequence[Row], ratio: float, progress: Callable[[int], None]) -> Iterator[Compression]:
+def compressions(
+    rows: Sequence[Row], ratio: float, progress: Callable[[int], None], similar: Similar | None = None
+) -> Iterator[Compression]:
     """Each row in one ``ratio``-th of its tokens. Marks that tell what was left out are among them."""
     for number, row in enumerate(rows, 1):
         text, sources = (row.text or "", ()) if row.docs is None else joined(row.docs)
         begun = time.process_time()
         target = max(1, int(count(text) / ratio))
-        found = compress(text, query=row.query, target_tokens=target, kind=row.kind, sources=sources)
+        found = compress(
+            text, query=row.query, target_tokens=target, kind=row.kind, sources=sources, similar=similar
+        )
         spent = (time.process_time() - begun) * 1000
         progress(number)
         yield Compression(found.text, found.tokens_before, found.tokens_after, found.kind, round(spent, 3))

@@ -62,10 +62,18 @@ def pruned(
     memory = Memory()
     for row in rows:
         messages = objects(row.get("messages"))
-        decision = follow(messages, level, memory, count=count, shorten=shorten, prices=Prices(), entry=entry)
+        decision = follow(
+            messages, level, memory, count=count, shorten=shorten, prices=Prices(), entry=entry, readable=_nothing
+        )
         if decision is not None:
             memory.keep(decision)
         yield {"messages": messages if decision is None else decision.messages}
+
+
+def _nothing(tokens: int) -> int:
+    """What is read of a prompt that changes somewhere, where no mark stands before: the most careful guess."""
+    del tokens
+    return 0
 
 
 def requests(messages: Sequence[Json]) -> Iterator[Sequence[Json]]:

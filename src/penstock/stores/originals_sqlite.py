@@ -77,7 +77,6 @@ class SqliteOriginals:
 
     async def get(self, name: str, now: float) -> str | None:
         """See `Originals`. What is damaged is not here."""
-
         try:
             rows = await self._database.read(lambda connection: connection.execute(_FIND, (name,)).fetchall())
             self._asked += [(now, name)] * len(rows)

@@ -16,7 +16,18 @@ from penstock.testing.validity import Json, Shape, broken, invalid
 
 __all__ = ["History", "Shape", "broken", "history", "invalid", "long_history"]
 
-_NOUNS = ("parser", "cache", "login page", "scheduler", "importer", "invoice", "test suite", "router", "index", "report")
+_NOUNS = (
+    "parser",
+    "cache",
+    "login page",
+    "scheduler",
+    "importer",
+    "invoice",
+    "test suite",
+    "router",
+    "index",
+    "report",
+)
 _FILES = ("src/app/main.py", "db/schema.sql", "README.md", "tests/test_router.py", "conf/prod.toml", "web/login.tsx")
 _VERBS = ("read", "run", "search", "edit", "list")
 _RULES = (
@@ -65,7 +76,7 @@ def history(seed: int, shape: Shape, *, turns: int | None = None) -> History:
 
 
 def long_history(seed: int, shape: Shape, *, characters: int, said: int = 200) -> History:
-    """A history of about so many characters, most of them in results of tools; the user says something ``said`` times."""
+    """A history of about so many characters, most of them in results of tools, with ``said`` requests of the user."""
     writer = _Writer(random.Random(f"long {shape} {seed}"), shape)
     writer.begin()
     each = characters // max(said, 1)
@@ -94,7 +105,7 @@ class _Writer:
         ending = self.chance.random()
         if self.messages[-1]["role"] == "assistant" and ending < 0.9:
             self._request()
-            for _ in range(self.chance.randint(0, 3)):
+            for _ in range(self.chance.choice((0, 1, 2, 3, 25))):
                 self._round(self.chance.randint(50, 3_000))
         if self.messages[-1]["role"] == "user" and ending < 0.05:
             self.messages.append({"role": "assistant", "content": "The answer is"})
@@ -166,11 +177,14 @@ class _Writer:
             self._anthropic_round(calls, size)
 
     def _openai_round(self, calls: int, size: int) -> None:
-        made = [
+        made: list[Json] = [
             {
                 "id": self._id("call"),
                 "type": "function",
-                "function": {"name": self.chance.choice(_VERBS), "arguments": msgspec.json.encode(self._arguments()).decode()},
+                "function": {
+                    "name": self.chance.choice(_VERBS),
+                    "arguments": msgspec.json.encode(self._arguments()).decode(),
+                },
             }
             for _ in range(calls)
         ]
@@ -185,7 +199,7 @@ class _Writer:
             self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
 
     def _legacy(self, size: int) -> None:
-        call = {"name": "search", "arguments": "{}"}
+        call: Json = {"name": "search", "arguments": "{}"}
         self.messages.append({"role": "assistant", "content": None, "function_call": call})
         self.messages.append({"role": "function", "name": "search", "content": self._result(size)})
 
@@ -197,9 +211,9 @@ class _Writer:
         return [{"type": "thinking", "thinking": self._said(), "signature": f"c2ln{self.chance.randrange(10**9)}"}]
 
     def _anthropic_round(self, calls: int, size: int) -> None:
-        content = self._thinking() if self.messages[-1]["role"] == "user" else []
+        content: list[Json] = self._thinking() if self.messages[-1]["role"] == "user" else []
         if self._thinks and not content and self._fresh():
-            content = [{"type": "thinking", "thinking": self._said(), "signature": "c2lnbmVk"}]
+            content.append({"type": "thinking", "thinking": self._said(), "signature": "c2lnbmVk"})
         if self.chance.random() < 0.5:
             content.append({"type": "text", "text": self._said()})
         results: list[Json] = []
@@ -207,7 +221,9 @@ class _Writer:
             if self._thinks and self.chance.random() < 0.1:
                 content += self._thinking()
             call = self._id("toolu")
-            content.append({"type": "tool_use", "id": call, "name": self.chance.choice(_VERBS), "input": self._arguments()})
+            content.append(
+                {"type": "tool_use", "id": call, "name": self.chance.choice(_VERBS), "input": self._arguments()}
+            )
             results.append({"type": "tool_result", "tool_use_id": call, **self._answer(size)})
         self.messages.append({"role": "assistant", "content": content})
         self.chance.shuffle(results)
@@ -236,10 +252,10 @@ class _Writer:
         return self.chance.choices(ways, (10, 3, 1, 1, 2, 1))[0]()
 
     def _served(self) -> None:
-        """An answer for which the provider searched by itself, perhaps paused in between."""
-        content = self._thinking() if not self._fresh() else []
+        """An answer for which the provider searched by itself."""
+        content: list[Json] = self._thinking() if not self._fresh() else []
         if self._thinks and not content:
-            content = [{"type": "thinking", "thinking": self._said(), "signature": "c2ln"}]
+            content.append({"type": "thinking", "thinking": self._said(), "signature": "c2ln"})
         call = self._id("srvtoolu")
         content.append({"type": "server_tool_use", "id": call, "name": "web_search", "input": {"query": self._file()}})
         found = [{"type": "web_search_result", "url": "https://example.org", "title": "x", "encrypted_content": "eA=="}]

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
+from penstock.values.shape import Json, entries, is_array, mapping, objects, text
+
 __all__ = ["Json", "Shape", "broken", "invalid"]
 
 Shape: TypeAlias = Literal["openai", "anthropic"]
-Json: TypeAlias = dict[str, Any]
 
 _THINKING = ("thinking", "redacted_thinking")
 _SERVED = ("server_tool_use", "mcp_tool_use")
@@ -22,7 +23,7 @@ _SERVED = ("server_tool_use", "mcp_tool_use")
 def invalid(messages: Sequence[Json], shape: Shape | None = None) -> list[str]:
     """Every rule of the wire format that the messages break; empty where a provider would take them.
 
-    ``shape``: the wire format; None: OpenAI's where something in them says so, otherwise Anthropic's, which is stricter.
+    ``shape``: the wire format; None: OpenAI's where something says so, otherwise Anthropic's, which is stricter.
 
     >>> invalid([{"role": "user", "content": "Hello"}])
     []
@@ -41,8 +42,7 @@ def _says_openai(message: Json) -> bool:
 
 
 def _blocks(message: Json) -> list[Json]:
-    content = message.get("content")
-    return content if isinstance(content, list) else []
+    return objects(message.get("content"))
 
 
 def _of(message: Json, *kinds: str) -> list[Json]:
@@ -50,7 +50,7 @@ def _of(message: Json, *kinds: str) -> list[Json]:
 
 
 def _ids(message: Json, kind: str, field: str) -> list[str]:
-    return [block[field] for block in _of(message, kind)]
+    return [text(block.get(field)) for block in _of(message, kind)]
 
 
 def _anthropic(messages: Sequence[Json]) -> Iterator[str]:
@@ -66,8 +66,12 @@ def _anthropic(messages: Sequence[Json]) -> Iterator[str]:
     nothing: Json = {"role": "", "content": []}
     for at, (message, following) in enumerate(pairwise([nothing, *messages, nothing]), -1):
         calls, results = _ids(message, "tool_use", "id"), _ids(following, "tool_result", "tool_use_id")
-        yield from (f"{at}: the call {call!r} has no result in the next message" for call in calls if call not in results)
-        yield from (f"{at + 1}: a result of {call!r}, no call of the message before" for call in results if call not in calls)
+        yield from (
+            f"{at}: the call {call!r} has no result in the next message" for call in calls if call not in results
+        )
+        yield from (
+            f"{at + 1}: a result of {call!r}, no call of the message before" for call in results if call not in calls
+        )
         if len(set(results)) < len(results) or len(set(calls)) < len(calls):
             yield f"{at}: an id twice"
     yield from _served(messages)
@@ -104,7 +108,7 @@ def _content(message: Json, *, last: bool) -> Iterator[str]:
         yield "redacted thinking without its data"
     for block in _of(message, "tool_result"):
         inner = block.get("content", "x")
-        if isinstance(inner, list) and any(part.get("text", "x") == "" for part in inner):
+        if is_array(inner) and any(part.get("text", "x") == "" for part in objects(inner)):
             yield "an empty text in a result"
 
 
@@ -117,16 +121,18 @@ def _served(messages: Sequence[Json]) -> Iterator[str]:
         for block in _blocks(message):
             kind = str(block.get("type"))
             if kind in _SERVED:
-                known.add(block["id"])
-            elif kind.endswith("_tool_result") and block["tool_use_id"] not in known:
-                yield f"{at}: a result of {block['tool_use_id']!r} without its call"
+                known.add(text(block.get("id")))
+            elif kind.endswith("_tool_result") and block.get("tool_use_id") not in known:
+                yield f"{at}: a result of {block.get('tool_use_id')!r} without its call"
 
 
 def _asks(message: Json) -> bool:
     """Whether the user says something in it, and does not only hand results on."""
     if message["role"] != "user":
         return False
-    return isinstance(message.get("content"), str) or any(block["type"] != "tool_result" for block in _blocks(message))
+    return isinstance(message.get("content"), str) or any(
+        block.get("type") != "tool_result" for block in _blocks(message)
+    )
 
 
 def _progress(messages: Sequence[Json]) -> int:
@@ -146,7 +152,8 @@ def _thinking_begins(messages: Sequence[Json]) -> Iterator[str]:
 def _openai(messages: Sequence[Json]) -> Iterator[str]:
     open_calls: list[str] = []
     legacy = ""
-    for at, message in enumerate([*messages, {"role": "end"}]):
+    end: Json = {"role": "end"}
+    for at, message in enumerate([*messages, end]):
         role = message["role"]
         if role == "tool":
             call = message.get("tool_call_id", "")
@@ -163,8 +170,8 @@ def _openai(messages: Sequence[Json]) -> Iterator[str]:
             open_calls = []
         legacy = ""
         if role == "assistant":
-            open_calls = [call["id"] for call in message.get("tool_calls") or []]
-            legacy = (message.get("function_call") or {}).get("name", "")
+            open_calls = [text(call.get("id")) for call in objects(message.get("tool_calls"))]
+            legacy = text(mapping(message.get("function_call")).get("name"))
             if len(set(open_calls)) < len(open_calls):
                 yield f"{at}: an id twice"
         if role != "end":
@@ -181,8 +188,8 @@ def _fields(message: Json) -> Iterator[str]:
         yield "empty content"
     if "tool_calls" in message and (role != "assistant" or not message["tool_calls"]):
         yield "an empty list of calls, or calls of another than the assistant"
-    for call in message.get("tool_calls") or []:
-        function = call.get("function", {})
+    for call in objects(message.get("tool_calls")):
+        function = mapping(call.get("function"))
         if not call.get("id") or not function.get("name") or not isinstance(function.get("arguments"), str):
             yield "a call without id, name or arguments"
 
@@ -220,12 +227,12 @@ def _without_results(message: Json) -> Any:
     content = message.get("content")
     if message["role"] != "user" or isinstance(content, str):
         return message
-    return [block for block in _blocks(message) if block["type"] != "tool_result"]
+    return [block for block in _blocks(message) if block.get("type") != "tool_result"]
 
 
 def _calls(messages: Sequence[Json]) -> Iterator[Any]:
     for message in messages:
-        yield from message.get("tool_calls") or []
+        yield from entries(message.get("tool_calls"))
         yield from _of(message, "tool_use")
 
 

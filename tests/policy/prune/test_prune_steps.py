@@ -66,7 +66,7 @@ def test_no_step_before_its_price_was_paid_in_vain() -> None:
 def test_no_step_that_the_account_cannot_bear() -> None:
     poor = Account(turns=100, won=0.0, regret=1e6)
     assert not step(STAY, CUT, account=poor).taken
-    allowed = decided(STAY, [CUT], warmth=WARM, account=poor, prices=Prices(), allowance=2_000)
+    allowed = decided(STAY, [CUT], warmth=WARM, account=poor, prices=Prices(), allowance=2_500)
     assert allowed.taken
     assert allowed.account.won < 0
 

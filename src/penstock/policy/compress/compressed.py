@@ -13,6 +13,7 @@ from penstock.meter import count as tokens_in
 from penstock.policy.compress import code, console, diffs, listings, logs, meetings, prose, records, tables
 from penstock.policy.compress.extract import Count, Extract, Piece, Plan, extract
 from penstock.policy.compress.kinds import Kind, Part, kind_named, kind_of, parts
+from penstock.policy.compress.likeness import Similar
 from penstock.policy.compress.lines import Lines, read
 from penstock.policy.compress.markers import compressed_by_another, marker, name_in, name_of, names_in
 from penstock.policy.compress.protect import Span, missing, protected, quoted, spans
@@ -37,7 +38,6 @@ _SHORT = 200
 _Planner: TypeAlias = Callable[[str, str | None, int], Plan]
 
 _PLANNERS: Mapping[Kind, _Planner] = {
-    "prose": prose.plan,
     "meeting": meetings.plan,
     "code": code.plan,
     "json": records.plan,
@@ -90,14 +90,16 @@ def compress(
     kind: str | None = None,
     tenant: str = "",
     sources: Sequence[Source] = (),
+    similar: Similar | None = None,
     count: Count = tokens_in,
 ) -> Compressed:
     r"""The parts of a text that matter, verbatim, in about ``target_tokens`` tokens, and a line that tells the rest.
 
     ``query``: what they are to matter for. ``kind``: what the text is (``log``, ``tests``, ``json``, ``code``, ...); it
-    is recognised if that is not said. ``sources``: the documents that `joined` made the text of. What must not be
-    lost (errors, verdicts, failing tests, exit codes, what the query names) is looked for before and after; where that
-    alone needs more, the result is longer and says so. A text that fits, or was compressed before, stays as it is.
+    is recognised if that is not said. ``sources``: the documents that `joined` made the text of. ``similar``: a
+    model's second look at the prose that is longest, for the query. What must not be lost (errors, verdicts, failing
+    tests, exit codes, what the query names) is looked for before and after; where that alone needs more, the result is
+    longer and says so. A text that fits, or was compressed before, stays as it is.
 
     Raises `BadInput` for a target below 1.
 
@@ -118,10 +120,12 @@ def compress(
     own_name = name_of(text, tenant)
     room = max(1, target_tokens - count("\n" + marker(own_name, name, before)))
     share = min(_MOST, max(_LEAST, _MOST_OF_ROOM * room / before))
+    spoken = max((part for part in whole if part.kind == "prose"), key=_length, default=None)
     kept: list[Extract] = []
     for part, own in zip(whole, _rooms(text, whole, room, count), strict=True):
         stretch = text[part.start : part.end]
-        plan, found = _planned(stretch, part.kind, query, own, sources, share)
+        prosaic = partial(prose.plan, sources=sources, similar=similar if part is spoken else None)
+        plan, found = _planned(stretch, part.kind, query, own, prosaic, share)
         kept.append(_checked(stretch, plan, own, found, count))
     body = "".join(found.text for found in kept).rstrip("\n")
     tail = marker(own_name, name, max(0, before - sum(found.tokens for found in kept)))
@@ -144,14 +148,18 @@ def _rooms(text: str, whole: Sequence[Part], room: int, count: Count) -> list[in
     ]
 
 
+def _length(part: Part) -> int:
+    return part.end - part.start
+
+
 def _planned(
-    text: str, kind: Kind, query: str | None, room: int, sources: Sequence[Source], share: float
+    text: str, kind: Kind, query: str | None, room: int, prosaic: _Planner, share: float
 ) -> tuple[Plan, Sequence[Span]]:
     """The pieces of a text of one kind, and what of it must be left."""
     if kind in _BY_LINE:
         known = read(text, query)
         return _BY_LINE[kind](known, room), spans(known, query, share)
-    planner = partial(prose.plan, sources=sources) if kind == "prose" else _PLANNERS[kind]
+    planner = prosaic if kind == "prose" else _PLANNERS[kind]
     must = quoted(text, share) if kind in _SPOKEN else protected(text, query, share)
     return planner(text, query, room), must
 

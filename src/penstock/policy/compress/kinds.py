@@ -204,8 +204,8 @@ def _by_words(seen: _Seen) -> Kind | None:
     turns = sum(often for often in speakers.values() if often > 1)
     if spoken > 0.15 and turns > 0.6 * len(lines) and len(speakers) > 1:
         return "meeting"
-    if seen.share(signs.GREPPED) > 0.6:
-        return None
+    if seen.share(signs.GREPPED) > 0.6 or (len(lines) > 3 and seen.share(signs.MOMENT) > 0.6):
+        return None  # what machines found or noted, in whatever words
     return "prose" if spoken > 0.25 or (spoken > 0.12 and signs.FENCED.search(seen.ends)) else None
 
 

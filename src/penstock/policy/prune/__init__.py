@@ -1,0 +1,1 @@
+"""Pruning a conversation: what may leave its history, how far, and when that pays."""

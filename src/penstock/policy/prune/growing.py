@@ -1,0 +1,88 @@
+"""Histories are pruned as they grow: in steps that pay, for calls of agents that send their history with each turn."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from penstock.meter import count
+from penstock.policy.prune.cuts import Entry, Shorten
+from penstock.policy.prune.levels import LEVELS
+from penstock.policy.prune.memory import Memory, follow
+from penstock.policy.prune.settings import PruneSettings
+from penstock.policy.prune.steps import Prices
+from penstock.values import Call, Edit, Undo
+from penstock.values.shape import objects
+
+__all__ = ["Pruning"]
+
+_LEAST_MESSAGES = 6
+"""There is nothing to prune in fewer."""
+
+_DIALECTS = frozenset({"openai", "anthropic"})
+
+_AS_THEY_CAME = Entry(over=0, repeats=False)
+"""What tools wrote is shortened as it comes in by another mechanism (`policy.compress.entry`)."""
+
+
+class Pruning:
+    """The policy, with what it remembers of conversations. ``shorten`` cuts a text to so many tokens."""
+
+    def __init__(self, settings: PruneSettings, shorten: Shorten) -> None:
+        self._settings = settings
+        self._shorten = shorten
+        self._memory = Memory()
+
+    def __call__(self, call: Call) -> list[Edit]:
+        """The edit that sends a call's history as it was cut, or is cut now; none while it stays whole."""
+        messages = objects(call.body.get("messages"))
+        if call.dialect not in _DIALECTS or len(messages) < _LEAST_MESSAGES or not self._shares(messages):
+            return []
+        head = {name: call.body[name] for name in ("model", "tools", "system") if name in call.body}
+        encoded = msgspec.json.encode([call.scope.tenant, call.provider, head])
+        decision = follow(
+            messages,
+            LEVELS[self._settings.level],
+            self._memory,
+            count=count,
+            shorten=self._shorten,
+            prices=Prices(),
+            salt=hashlib.sha256(encoded).digest(),
+            head=len(encoded) // 4,
+            readable=_nothing,
+            entry=_AS_THEY_CAME,
+        )
+        if decision is None:
+            return []
+        self._memory.keep(decision)
+        sent = decision.step.sent
+        if not sent.changed:
+            return []
+        first = next(
+            (at for at, (old, new) in enumerate(zip(messages, sent.messages, strict=False)) if old != new),
+            min(len(messages), len(sent.messages)),
+        )
+        why = {
+            "level": self._settings.level,
+            "step": decision.step.taken,
+            "tokens_before": sent.before,
+            "tokens_after": sent.after,
+            "dropped": sent.dropped,
+            "masked": sent.masked,
+            "shortened": sent.shortened,
+        }
+        place = sum(sent.tokens[:first]) / max(sent.after, 1)
+        undo = Undo(input_tokens=sent.before - sent.after, place=place)
+        return [Edit("prune", ("messages",), "set", sent.messages, undo, why)]
+
+    def _shares(self, messages: list[dict[str, object]]) -> bool:
+        """Whether this conversation is among those that are pruned: told by its first message, so it stays so."""
+        digest = hashlib.sha256(msgspec.json.encode(messages[0])).digest()
+        return int.from_bytes(digest[:4], "big") < self._settings.share * (1 << 32)
+
+
+def _nothing(tokens: int) -> int:
+    """What is read of a prompt that changes somewhere, where no mark stands before: the most careful guess."""
+    del tokens
+    return 0
