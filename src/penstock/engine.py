@@ -169,6 +169,8 @@ class Engine:
             return state
         except asyncio.CancelledError:
             return Refused(state.call, Cancelled("called off before it was sent"))
+        except BadInput as error:
+            return Refused(state.call, error)
         finally:
             if flight.passage is not None:
                 flight.passage.ended()

@@ -30,7 +30,7 @@ from penstock.stores.originals_sqlite import SqliteOriginals
 
 COMMAND = [sys.executable, "-m", "penstock", "mcp"]
 PAGE = Path(__file__).parents[2] / "docs" / "compression.md"
-UNKNOWN = "[penstock_retrieve 000000000000: 18,300 more tokens (log)]"
+UNKNOWN = "[penstock_retrieve 000000000000: 18,300 more tokens (log) left out]"
 
 
 def asked(use: Callable[[Client], Awaitable[None]], command: list[str] = COMMAND, **options: Any) -> None:
@@ -68,7 +68,7 @@ def test_an_agent_gets_an_original_back(home: Path, mode: Any, revision: str) ->
         assert tool.annotations is not None
         assert tool.annotations.read_only_hint
         assert await said(client, name=log) == (LOG, False)
-        assert await said(client, name=f"[penstock_retrieve {log}: 18,300 more tokens (log)]") == (LOG, False)
+        assert await said(client, name=f"[penstock_retrieve {log}: 18,300 more tokens (log) left out]") == (LOG, False)
         assert await said(client, name=odd) == (ODD.replace("\ud83d", "\ufffd"), False)
         assert await said(client, name=log, first=3, last="4") == ("10:00:02 step 2 done\n10:00:03 step 3 done", False)
         part, _ = await said(client, name=log, query="disk full", max_tokens=200)

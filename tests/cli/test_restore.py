@@ -49,7 +49,7 @@ def test_an_original_is_printed_byte_for_byte(home: Path, capsysbinary: Any, tex
     (name,) = kept(home, text, tenant="acme")
     whole = text.encode("utf-8", "surrogatepass")
     assert told(capsysbinary, name) == (whole, "")
-    assert told(capsysbinary, f"[penstock_retrieve {name}: 18,300 more tokens (log)]") == (whole, "")
+    assert told(capsysbinary, f"[penstock_retrieve {name}: 18,300 more tokens (log) left out]") == (whole, "")
     assert told(capsysbinary, f"penstock_retrieve {name}:") == (whole, "")
 
 
@@ -87,7 +87,7 @@ def test_what_matters_for_a_query_ends_with_a_marker_of_the_same_name(home: Path
 
 def test_the_json_holds_the_text_whatever_is_in_it(home: Path, capsysbinary: Any) -> None:
     name, long = kept(home, ODD, LOG)
-    out, _ = told(capsysbinary, f"[penstock_retrieve {name}: 5 more tokens (log)]", "--json")
+    out, _ = told(capsysbinary, f"[penstock_retrieve {name}: 5 more tokens (log) left out]", "--json")
     assert json.loads(out) == {"name": name, "whole": True, "text": ODD}
     assert json.loads(told(capsysbinary, long, "--json", "--query", "disk")[0])["whole"] is False
 
@@ -118,7 +118,7 @@ def test_nothing_is_made_where_nothing_was_kept(home: Path, capsysbinary: Any) -
 def test_the_library_restores(home: Path) -> None:
     async def main() -> None:
         async with penstock.open(provider="embedded") as lm:
-            assert await lm.restore(f"[penstock_retrieve {name}: 18,300 more tokens (log)]") == LOG
+            assert await lm.restore(f"[penstock_retrieve {name}: 18,300 more tokens (log) left out]") == LOG
             with pytest.raises(penstock.BadInput, match="no original 000000000000 is known"):
                 await lm.restore("000000000000")
 

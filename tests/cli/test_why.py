@@ -299,8 +299,10 @@ def test_changes_of_a_request_and_states_to_come_are_told_too(why: Any) -> None:
     recorded(msgspec.structs.replace(call, asked=300, spent=100, saved=saved, steps=states))
     told = why("c_9")
     assert "cost    $0.0000001; without savings it would have been $0.0000003\n" in told
-    assert "saved   $0.00000025 by prune\nsaved   -$0.00000005 by compress (shorter tool outputs), which cost " in told
-    assert "; the client called it 'small'; in place of big; ponder: drop messages.3 tokens=900; its history cut" in told
+    assert "saved   $0.00000025 by prune (shorter histories)\nsaved   -$0.00000005 by compress (shorter tool " in told
+    assert (
+        "; the client called it 'small'; in place of big; ponder: drop messages.3 tokens=900; its history cut" in told
+    )
     assert " cut now (medium): 90,000 tokens became 30,000; a short text before" in told
     assert "; what a tool wrote (log): 20,000 tokens became 1,990 (penstock restore 5f0c1d2e3a4b)\n" in told
     assert "the upstream answered 503; spare is asked instead\n" in told

@@ -133,8 +133,12 @@ def test_what_is_to_be_exact_is_left_alone() -> None:
     assert not shortened(turn(OUTPUT[:9000]))
     assert not shortened(turn(CODE))
     assert not shortened(turn(KEEP + "\n" + OUTPUT))
-    assert not shortened(turn(OUTPUT, tool="Read"), leave=("Read",))
-    assert shortened(turn(OUTPUT, tool="Read"), leave=("Write",))
+    assert not shortened(turn(OUTPUT, tool="fetch"), leave=("fetch",))
+    assert shortened(turn(OUTPUT, tool="fetch"), leave=("Write",))
+    for tool in ("Read", "read_file", "mcp__files__read_text_file", "view", "cat", "str_replace_based_edit_tool"):
+        assert not shortened(turn(OUTPUT, tool=tool))  # it may be edited next
+    assert shortened(turn(OUTPUT, tool="read_pod_logs"))
+    assert not shortened(turn("iVBORw0KGgo" * 20_000))  # an image, encoded
     assert not shortened(turn(OUTPUT), share=0.0)
     assert not shortened(turn(OUTPUT), above_tokens=100_000)
     (again,) = entering(turn(OUTPUT), CompressSettings())

@@ -56,6 +56,7 @@ def savings(record: CallRecord) -> list[str]:
 _KNOWN_AS = {
     "layout": "layout (the provider's prompt cache)",
     "compress": "compress (shorter tool outputs)",
+    "prune": "prune (shorter histories)",
     "salt": "salt (tenants kept apart)",
 }
 
@@ -144,8 +145,9 @@ def _edit(edit: Step) -> str:
         case "layout":
             return _laid(what, why)
         case "prune":
-            step = "cut now" if edit["step"] else "cut as before"
-            return f"its history {step} ({edit['level']}): {edit['tokens_before']:,} tokens became {edit['tokens_after']:,}"
+            when = "now" if edit["step"] else "as before"
+            became = f"{edit['tokens_before']:,} tokens became {edit['tokens_after']:,}"
+            return f"its history cut {when} ({edit['level']}): {became}"
         case "salt":
             return "a short text before all others keeps this tenant's prompts apart"
         case "compress":

@@ -18,7 +18,7 @@ __all__ = ["arguments", "run"]
 
 EXAMPLES = """examples:
   penstock restore 5f0c1d2e3a4b > build.log
-  penstock restore '[penstock_retrieve 5f0c1d2e3a4b: 18,300 more tokens (log)]' --query "disk full" --tokens 500"""
+  penstock restore '[penstock_retrieve 5f0c1d2e3a4b: 18,300 more ...]' --query "disk full" --tokens 500"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

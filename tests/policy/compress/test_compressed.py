@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,7 +95,7 @@ def test_a_text_that_fits_is_left_alone() -> None:
     found = compress("All is well.", target_tokens=50)
     assert (found.text, found.marker, found.kind, found.over_target) == ("All is well.", "", "prose", False)
     with pytest.raises(BadInput, match="not the marker of this text"):
-        found.restore("[penstock_retrieve 5f0c1d2e3a4b: 3 more tokens (log)]")
+        found.restore("[penstock_retrieve 5f0c1d2e3a4b: 3 more tokens (log) left out]")
     with pytest.raises(BadInput, match="target_tokens = 0"):
         compress("All is well.", target_tokens=0)
 
@@ -115,6 +117,25 @@ def test_documents_are_told_apart_by_their_titles() -> None:
     assert "1517" in found.text
 
 
+def test_a_model_looks_again_at_the_longest_prose_alone() -> None:
+    asked: list[Sequence[str]] = []
+
+    def similar(_: str, texts: Sequence[str]) -> list[float]:
+        asked.append(texts)
+        return [0.5] * len(texts)
+
+    told = "{} {} is high up. It is seen from far away by night, and few people know why that is so.\n\n"
+    hills = "".join(told.format("A hill", at) for at in range(30))
+    lakes = "".join(told.format("The lake", at) for at in range(99))
+    mixed = f"{hills}```json\n{RECORDS}\n```\n\n{lakes}```\n{LOG}```\n"
+    assert compress(mixed, query="How high are they?", target_tokens=300, similar=similar).kind == "mixed"
+    (texts,) = asked
+    assert all("lake" in text and "hill" not in text for text in texts)
+    compress(mixed, target_tokens=300, similar=similar)
+    compress(LOG, query="How high are they?", target_tokens=300, similar=similar)
+    assert len(asked) == 1
+
+
 def test_mixed_texts_are_told_apart() -> None:
     text = f"This is what it said:\n\n```json\n{RECORDS}\n```\n\nAnd the log:\n\n```\n{LOG}```\n"
     found = compress(text, target_tokens=2000)
@@ -127,7 +148,7 @@ def test_names_are_of_the_text_and_of_whose_it_is() -> None:
     assert name_of("a") == name_of("a") != name_of("b")
     assert name_of("a", "ann") != name_of("a", "bob")
     told = marker(name_of("a"), "log", 1234)
-    assert told == f"[penstock_retrieve {name_of('a')}: 1,234 more tokens (log)]"
+    assert told == f"[penstock_retrieve {name_of('a')}: 1,234 more tokens (log) left out]"
     assert names_in(f"x\n{told}\n{told}") == [name_of("a")] * 2
     assert name_in(told) == name_of("a")
     assert name_in("nothing of the kind") is None

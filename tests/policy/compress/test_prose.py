@@ -11,7 +11,7 @@ from penstock.meter import count
 from penstock.policy.compress.central import repeated
 from penstock.policy.compress.extract import Extract, extract
 from penstock.policy.compress.likely import likely, signals
-from penstock.policy.compress.likeness import LOOKED_AT
+from penstock.policy.compress.likeness import LOOKED_AT, READ, ROOM
 from penstock.policy.compress.prose import cut, plan
 from penstock.policy.compress.sections import joined, sections
 from penstock.relevance.words import fold
@@ -130,6 +130,21 @@ def test_only_the_best_are_looked_at_again() -> None:
 
     plan(text, "the oak", 10, similar=similar)
     assert seen == [LOOKED_AT + 1]
+
+
+def test_what_a_model_reads_has_a_bound_however_long_the_text_is() -> None:
+    seen: list[int] = []
+
+    def similar(_: str, texts: Sequence[str]) -> list[float]:
+        seen.extend(map(len, texts))
+        return [0.5] * len(texts)
+
+    long = ", ".join(["the oak and its acorns"] * 25)
+    docs = [{"title": f"Oak {at} {'x' * 99}", "text": f"{long} of {at}. {long} or {at}."} for at in range(40)]
+    text, sources = joined(docs)
+    assert len(plan(text, "the acorns of an oak", 100, sources, similar).pieces) > 80
+    assert max(seen) <= READ
+    assert ROOM - 2 * READ < sum(seen) <= ROOM
 
 
 def test_gaps_within_and_between_paragraphs() -> None:

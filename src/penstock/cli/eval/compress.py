@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.cli.eval.rows import apart, write_rows
 from penstock.cli.progress import progressing
@@ -16,13 +16,17 @@ from penstock.client.reading import Progress
 from penstock.errors import BadInput
 from penstock.evals.compress import Compression, compressions, read
 
+if TYPE_CHECKING:
+    from penstock.policy.compress.likeness import Similar
+
 __all__ = ["DESCRIPTION", "EPILOG", "HELP", "arguments", "run"]
 
 HELP = "what is left of texts, documents and tool outputs in a fraction of their tokens, and how long that takes"
-DESCRIPTION = "Compress each row of a file without a model, for its query where it has one."
+DESCRIPTION = "Compress each row of a file for its query, where it has one; without a model, but for --similar."
 EPILOG = """examples:
   penstock eval compress --test outputs.jsonl --ratio 4 --out compressed.jsonl
-  penstock eval compress --test outputs.jsonl --ratio 8 --out compressed.jsonl --json"""
+  penstock eval compress --test outputs.jsonl --ratio 8 --out compressed.jsonl --json
+  penstock eval compress --test documents.jsonl --similar --out compressed.jsonl"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help='one row a line: {"text": ..., "query": ... or null, "kind": ... or null}; or {"docs": [...], ...}',
     )
     parser.add_argument("--ratio", type=float, default=4.0, help="how many times fewer tokens (default: 4)")
+    parser.add_argument(
+        "--similar",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FOLDER",
+        help="have a small local model look again at the best sentences: all-MiniLM-L6-v2, as installed or in FOLDER",
+    )
     parser.add_argument("--out", type=Path, required=True, help="one row a text: what is left of it, tokens, kind, ms")
 
 
@@ -43,8 +55,13 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"--ratio {options.ratio:g}", mend="a number from 1 on")
     apart(options.out, options.test)
     rows = read(options.test)
+    similar = None if options.similar is None else _similar(options.similar)
     with progressing(quiet=options.json) as show:
-        found = list(compressions(rows, options.ratio, lambda done: show(Progress("compressing", done, len(rows)))))
+
+        def progress(done: int) -> None:
+            show(Progress("compressing", done, len(rows)))
+
+        found = list(compressions(rows, options.ratio, progress, similar))
     write_rows(options.out, found)
     if options.json:
         print_json(_as_json(found, options.out))
@@ -52,6 +69,13 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(_as_text(found))
         say(f"what is left of {len(found):,} texts: {options.out}")
     return 0
+
+
+def _similar(folder: Path) -> Similar:
+    from penstock.config import home
+    from penstock.embedding import minilm, similar
+
+    return similar(minilm(home(), None if folder == Path() else folder))
 
 
 def _by_kind(found: Sequence[Compression]) -> dict[str, list[Compression]]:

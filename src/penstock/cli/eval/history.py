@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from penstock.cli.eval.rows import apart, write_rows
 from penstock.cli.progress import progressing
 from penstock.cli.run import print_json, say
@@ -39,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prune, write the rows, and print what came of it."""
     apart(options.out, options.test)
-    rows = [row for _, row in read_rows(options.test, dict[str, Any], shape='{"messages": [...]}')]
+    rows = [{"messages": row.messages} for _, row in read_rows(options.test, _Row, shape='{"messages": [...]}')]
     found: list[dict[str, Any]] = []
     with progressing(quiet=options.json) as show:
         for row in pruned(rows, LEVELS[options.level], count=count, shorten=shortened):
@@ -55,6 +57,10 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{changed:,} of {len(rows):,} histories pruned: about {before:,} tokens became {after:,}\n")
         say(f"what is sent of them: {options.out}")
     return 0
+
+
+class _Row(msgspec.Struct, frozen=True):
+    messages: list[dict[str, Any]]
 
 
 def shortened(text: str, tokens: int) -> str:

@@ -71,6 +71,10 @@ class Compressed(msgspec.Struct, frozen=True):
     """What must be left of it did not fit the target."""
     original: str = ""
 
+    def __repr__(self) -> str:
+        """Without the texts."""
+        return f"Compressed({self.tokens_before:,} -> {self.tokens_after:,} tokens of {self.kind})"
+
     def restore(self, marker: str) -> str:
         """The original, whole, by its marker or the name in it.
 

@@ -6,6 +6,7 @@ was asked before it came. So every later request of a conversation says the same
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from itertools import accumulate
 
@@ -24,6 +25,16 @@ KEEP = "[penstock keep]"
 
 _EXACT = frozenset({"code", "diff"})
 """Kinds that whoever asked for them is about to edit, or to apply: they have to be exact."""
+
+_READER = re.compile(
+    r"(?i)(?:read|view|open|cat|get|show|notebook_?read)(?:[_-]?(?:text|many|multiple|whole))?(?:[_-]?(?:file|notebook)s?)?"
+    r"(?:[_-]?contents?)?|str_replace\w*|\w*edit\w*"
+)
+"""Names of tools that show a file to who is about to edit it."""
+
+_WRITTEN_BY_MACHINES = re.compile(r"""(?i)\.(?:log|out|err|txt|jsonl|ndjson|csv|tsv)\b|\blogs?/""")
+
+_LETTERS_A_BLANK = 200
 
 _LONGEST_QUERY = 2000
 """Characters of what was asked that are looked at."""
@@ -57,7 +68,9 @@ def _shortened(
     """What is left of the output of a call; None: it stays as it is."""
     if len(told) < settings.above_tokens or KEEP in told.partition("\n")[0] or count(told) <= settings.above_tokens:
         return None
-    if made is not None and (made.name in settings.leave or _retrieves(made)):
+    if made is not None and (made.name in settings.leave or _retrieves(made) or _reads_a_file(made)):
+        return None
+    if len(told) > _LETTERS_A_BLANK * (told.count(" ") + told.count("\n")):  # packed, or encoded
         return None
     query = f"{asked[-_LONGEST_QUERY:]}\n{made.arguments[:_LONGEST_QUERY] if made else ''}".strip()
     found = _compressed(told, query, settings.target_tokens, tenant)
@@ -72,6 +85,13 @@ def _retrieves(made: ToolCall) -> bool:
     Clients put a server's name before that of its tool: ``mcp__penstock__penstock_retrieve``.
     """
     return made.name.endswith("penstock_retrieve") or "penstock restore " in made.arguments
+
+
+def _reads_a_file(made: ToolCall) -> bool:
+    """Whether it asked for a file as it is, other than one that machines write: it may be edited next."""
+    if not _READER.fullmatch(made.name.rpartition("__")[2]):
+        return False
+    return not _WRITTEN_BY_MACHINES.search(made.arguments)
 
 
 @lru_cache(maxsize=64)

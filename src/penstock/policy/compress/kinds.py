@@ -199,24 +199,32 @@ def _barred(seen: _Seen) -> bool:
 def _by_words(seen: _Seen) -> Kind | None:
     """Speech and prose: the words that only bind others together are many."""
     lines = seen.lines
+    if seen.share(signs.GREPPED) > 0.6:
+        return None
     spoken = _spoken(lines)
     speakers = Counter(match[1] for line in lines if (match := signs.SPEAKER.match(line)))
     turns = sum(often for often in speakers.values() if often > 1)
     if spoken > 0.15 and turns > 0.6 * len(lines) and len(speakers) > 1:
         return "meeting"
-    if seen.share(signs.GREPPED) > 0.6 or (len(lines) > 3 and seen.share(signs.MOMENT) > 0.6):
-        return None  # what machines found or noted, in whatever words
-    return "prose" if spoken > 0.25 or (spoken > 0.12 and signs.FENCED.search(seen.ends)) else None
+    fenced = signs.FENCED.search(seen.ends) is not None
+    ended = sum(line.endswith((".", "!", "?", ":")) for line in lines) > 0.2 * len(lines)
+    if len(lines) > 3 and (seen.share(signs.MOMENT) > 0.9 or (_repeats(lines) and not ended and not fenced)):
+        return None  # what machines note, in whatever words
+    return "prose" if spoken > 0.25 or (spoken > 0.12 and fenced) else None
+
+
+def _repeats(lines: Sequence[str]) -> bool:
+    """Whether many lines differ from others by nothing but numbers."""
+    likes = Counter(signs.DIGITS.sub("0", line) for line in lines)
+    return len(lines) > 8 and sum(count for count in likes.values() if count > 1) > 0.4 * len(lines)
 
 
 def _machine(seen: _Seen) -> Kind:
     """What is left: lines that repeat each other are a log."""
     lines = seen.lines
-    likes = Counter(signs.DIGITS.sub("0", line) for line in lines)
-    often = sum(count for count in likes.values() if count > 1)
     if signs.PROMPT.match(lines[0]):
         return "shell"
-    if len(lines) > 8 and often > 0.4 * len(lines):
+    if _repeats(lines):
         return "log"
     return "prose" if _spoken(lines) > 0.12 or len(lines) < 3 else "shell"
 

@@ -1,6 +1,6 @@
 """What stands in a compressed text in place of what was left out, and how to get that.
 
-    [penstock_retrieve 5f0c1d2e3a4b: 18,300 more tokens (log)]
+    [penstock_retrieve 5f0c1d2e3a4b: 18,300 more tokens (log) left out]
 
 The name is made of the whole original and of whose it is, so nobody comes by it who has not seen a part of the text.
 """
@@ -12,7 +12,7 @@ import re
 
 __all__ = ["compressed_by_another", "marker", "name_in", "name_of", "names_in"]
 
-_MARKER = re.compile(r"\[penstock_retrieve ([0-9a-f]{12}): [\d,]+ more tokens \(\w+\)\]")
+_MARKER = re.compile(r"\[penstock_retrieve ([0-9a-f]{12}): [\d,]+ more tokens \(\w+\) left out\]")
 _NAME = re.compile(r"\b[0-9a-f]{12}\b")
 
 _FOREIGN = re.compile(
@@ -30,7 +30,7 @@ def name_of(text: str, tenant: str = "") -> str:
 
 def marker(name: str, kind: str, tokens: int) -> str:
     """The line that tells how much is left out, of what kind, and how to get it."""
-    return f"[penstock_retrieve {name}: {tokens:,} more tokens ({kind})]"
+    return f"[penstock_retrieve {name}: {tokens:,} more tokens ({kind}) left out]"
 
 
 def names_in(text: str) -> list[str]:

@@ -266,16 +266,31 @@ def _worth(pieces: Sequence[Piece], homes: Sequence[int], said: Sequence[float])
     ]
 
 
+_BRACE = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}]')
+
+
+def _outermost(stretch: str) -> int:
+    """How many objects begin in it that lie in no other one of it."""
+    found = depth = 0
+    for match in _BRACE.finditer(stretch):
+        if match[0] == "{":
+            found += depth == 0
+            depth += 1
+        elif match[0] == "}":
+            depth = max(0, depth - 1)
+    return found
+
+
 def left_out(stretch: str) -> str:
     """What is missing: how many lines; within a line, how many objects or characters.
 
-    >>> left_out('{"a": 1}, {"a": 2}, ')
+    >>> left_out('{"a": {"b": 1}}, {"a": {"b": 2}}, ')
     '[2 objects] '
     """
     if not stretch.strip():
         return ""
     if stretch.count("\n") > 1:
         return lines_left_out(stretch)
-    objects = stretch.count("{")
+    objects = _outermost(stretch)
     what = f"{objects:,} objects" if objects > 1 else f"{len(stretch):,} characters"
     return f"[{what}] "

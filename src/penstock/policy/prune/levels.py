@@ -77,15 +77,17 @@ def fitted(
     """The mildest cut of the level that meets the target; the most severe there is where none does."""
     limit = level.tokens if target is None else target
     shorten = cache(shorten)  # the same texts are tried with every cut
-    found = cut_to(whole, Cut(), count, shorten, entry)
-    uncut = found
-    for cut in _cuts(whole, level):
-        found = cut_to(whole, cut, count, shorten, entry)
+    mildest, *others = _cuts(whole, level)
+    found = cut_to(whole, mildest, count, shorten, entry)
+    for cut in others:
         if found.after <= limit:
             break
-    # Of a short history the summary may be longer than what it stands for.
-    best = uncut if uncut.after <= found.after else found
-    return msgspec.structs.replace(best, fits=best.after <= limit)
+        found = cut_to(whole, cut, count, shorten, entry)
+    if 2 * found.after > whole.total:
+        # Of a short history the summary may be longer than what it stands for.
+        uncut = cut_to(whole, Cut(), count, shorten, entry)
+        found = uncut if uncut.after <= found.after else found
+    return msgspec.structs.replace(found, fits=found.after <= limit)
 
 
 def _cuts(whole: Conversation, level: Level) -> Iterator[Cut]:
