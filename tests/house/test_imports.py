@@ -26,7 +26,7 @@ IMPURE_MODULES = {
 LEDGER_DOWN = {"ledger", "meter"}
 PORTS = {"clock", "providers", "stores"}
 ENGINE = {"admission", "engine", "flight", "prefixes", "ticket"}
-LIBRARY = {"client", "config", "context", "parallel", "retrieval", "rlm", "runtime", "telemetry"}
+LIBRARY = {"client", "config", "context", "embedding", "parallel", "retrieval", "rlm", "runtime", "telemetry"}
 BELOW_FACES = PURE | PORTS | ENGINE | LIBRARY
 MAY_IMPORT: dict[str, set[str]] = {
     "_lazy": set(),
@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(ENGINE, {"flow", "policy"} | LEDGER_DOWN | PORTS | ENGINE),
     "context": {"clock", "meter", "relevance", "stores"},
     "telemetry": {"clock", "flow", "ledger", "stores"},
+    "embedding": {"policy"},
     "retrieval": {"policy", "stores"},
     "mcp": {"retrieval", "stores"},
     "parallel": {"clock", "engine"},
@@ -72,7 +73,8 @@ FURTHER = {
 }
 
 BARE_DENIED = {
-    "aiohttp", "anthropic", "asyncio", "genai_prices", "httpx", "httpx2", "openai", "pydantic", "rich", "rs_bpe", "ssl",
+    "aiohttp", "anthropic", "asyncio", "genai_prices", "httpx", "httpx2", "numpy", "onnxruntime", "openai", "pydantic",
+    "rich", "rs_bpe", "ssl", "tokenizers",
 }  # fmt: skip
 HELP_CPU_MS = 40.0
 

@@ -27,11 +27,11 @@ def wanted(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=\[; ]", each)[0].lower().replace("_", "-") for each in requirements}
 
 
-def test_there_are_five_files() -> None:
-    assert set(PINS) == {"core", "fuzz", "llama", "peers", "test"}
+def test_there_are_six_files() -> None:
+    assert set(PINS) == {"core", "fuzz", "llama", "model", "peers", "test"}
 
 
-@pytest.mark.parametrize("form", ["core", "fuzz", "llama", "peers", "test"])
+@pytest.mark.parametrize("form", ["core", "fuzz", "llama", "model", "peers", "test"])
 def test_nothing_but_hashed_pins(form: str) -> None:
     rest = _PIN.sub("", PINS[form])
     assert [line for line in rest.splitlines() if not line.startswith("#")] == []

@@ -207,16 +207,21 @@ class LM:
         target_tokens: int = 2000,
         kind: str | None = None,
         uses: int = 1,
+        similar: bool | str | os.PathLike[str] = False,
     ) -> Compressed:
         """What matters of a text in about ``target_tokens`` tokens; `restore` has the rest back.
 
         As `penstock.compress`, which takes no model: lines of the text, verbatim. Only where what must be kept of them
         does not fit, and a call of the ``small`` model costs less than ``uses`` sendings of the difference, does that
         put the original in its own words; what must be kept is verified afterwards, and added where it is lost.
+        ``similar`` has all-MiniLM-L6-v2 look again, on this machine, at the sentences of prose that seem to answer the
+        query: as it is installed, or in a folder. Raises `BadInput` if it is not there.
         """
         from penstock.client.shorter import shorter
 
-        return await shorter(self, text, query=query, target_tokens=target_tokens, kind=kind, uses=uses)
+        return await shorter(
+            self, text, query=query, target_tokens=target_tokens, kind=kind, uses=uses, similar=similar
+        )
 
     async def restore(self, marker: str) -> str:
         """The original of a text that was compressed, by the marker in its last line, or the name in that.

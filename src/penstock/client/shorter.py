@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +21,7 @@ from penstock.values import Call, Usage
 
 if TYPE_CHECKING:
     from penstock.client.lm import LM
+    from penstock.policy.compress.likeness import Similar
 
 __all__ = ["shorter"]
 
@@ -33,11 +37,22 @@ _VERIFIED = 0.05
 
 
 async def shorter(
-    lm: LM, text: str, *, query: str | None, target_tokens: int, kind: str | None, uses: int
+    lm: LM,
+    text: str,
+    *,
+    query: str | None,
+    target_tokens: int,
+    kind: str | None,
+    uses: int,
+    similar: bool | str | os.PathLike[str],
 ) -> Compressed:
     """What `LM.compress` says."""
-    tenant = lm.scope.tenant
-    found = await asyncio.to_thread(compress, text, query=query, target_tokens=target_tokens, kind=kind, tenant=tenant)
+
+    def in_its_own_lines() -> Compressed:
+        look = None if similar is False else _second_look(lm.runtime.home, None if similar is True else Path(similar))
+        return compress(text, query=query, target_tokens=target_tokens, kind=kind, tenant=lm.scope.tenant, similar=look)
+
+    found = await asyncio.to_thread(in_its_own_lines)
     name = name_in(found.marker)
     if name is None:
         return found
@@ -46,6 +61,13 @@ async def shorter(
         return found
     told = await _in_other_words(lm, found, query, target_tokens, uses)
     return found if told is None else told
+
+
+@lru_cache(maxsize=1)
+def _second_look(home: Path, folder: Path | None) -> Similar:
+    from penstock.embedding import minilm, similar
+
+    return similar(minilm(home, folder))
 
 
 async def _in_other_words(

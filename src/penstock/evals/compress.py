@@ -58,9 +58,7 @@ def compressions(
         text, sources = (row.text or "", ()) if row.docs is None else joined(row.docs)
         begun = time.process_time()
         target = max(1, int(count(text) / ratio))
-        found = compress(
-            text, query=row.query, target_tokens=target, kind=row.kind, sources=sources, similar=similar
-        )
+        found = compress(text, query=row.query, target_tokens=target, kind=row.kind, sources=sources, similar=similar)
         spent = (time.process_time() - begun) * 1000
         progress(number)
         yield Compression(found.text, found.tokens_before, found.tokens_after, found.kind, round(spent, 3))
