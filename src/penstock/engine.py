@@ -53,6 +53,9 @@ __all__ = ["Engine"]
 _LONG = 5000
 """Tokens of a tool output from which looking at it takes long enough to keep others waiting."""
 
+_LONG_HISTORY = 200_000
+"""Bytes of a request from which looking at all of it takes long enough."""
+
 _Place: TypeAlias = tuple[str, bytes]
 """Where a reply is stored: the tenant, which parts the store, and the key of the call."""
 
@@ -209,9 +212,9 @@ class Engine:
         if not self.rules.policies:
             return state.call
         warm = partial(self.prefixes.warm, rates=rates)
-        long = may_hold(state.call, _LONG)
+        long = may_hold(state.call, _LONG) or len(state.call.raw) > _LONG_HISTORY
         shaped = await asyncio.to_thread(state.shaped, self.rules, warm) if long else state.shaped(self.rules, warm)
-        shortened = originals(shaped)
+        shortened = originals(state.call, shaped)
         if shortened:
             await self.originals.put(shortened, self.clock.now())
         return shaped

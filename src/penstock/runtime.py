@@ -232,10 +232,10 @@ def _policies(settings: Settings) -> tuple[tuple[str, Policy], ...]:
 
 
 def _pruning(settings: Settings) -> Policy:
-    from penstock.policy.compress.compressed import compress
+    from penstock.policy.compress.compressed import shortened
     from penstock.policy.prune.growing import Pruning
 
-    return Pruning(settings.prune, lambda text, tokens: compress(text, target_tokens=max(tokens, 1)).text)
+    return Pruning(settings.prune, shortened)
 
 
 def _compressing(call: Call, settings: CompressSettings) -> Sequence[Edit]:

@@ -16,7 +16,7 @@ from penstock.policy.compress.markers import names_in
 from penstock.policy.compress.settings import CompressSettings
 from penstock.testing import FakeClock, ScriptedProvider, SimulatedCache
 from penstock.ticket import Outcome
-from penstock.values import Call, Usage
+from penstock.values import Call
 
 LOG = "".join(
     f"12:{at // 60 % 60:02}:{at % 60:02} worker {at % 7} took job {at} from the queue\n" for at in range(3000)
@@ -175,11 +175,21 @@ def test_what_was_cached_long_stays_long_as_long_as_it_is_warm() -> None:
     asyncio.run(main())
 
 
-def test_a_saving_is_claimed_at_the_price_of_what_stands_beside_it() -> None:
-    """Of an output that the provider would have read from its cache, reading it is what was saved."""
-    long = Usage(input=100, cache_read=10_000)
-    assert long.with_more(1000, 0.5, 0) == Usage(input=100, cache_read=11_000)
-    assert long.with_more(1000, 1.0, 0) == Usage(input=1100, cache_read=10_000)
-    assert Usage(cache_write_5m=100).with_more(10, 0.5, 0) == Usage(cache_write_5m=110)
-    assert Usage(cache_write_1h=100).with_more(10, 0.5, 0) == Usage(cache_write_1h=110)
-    assert Usage(input=5).with_more(-10, 1.0, -10) == Usage()
+def test_no_more_is_claimed_than_was_saved() -> None:
+    """Of a session whose client marks its prompts: what is read from the cache would have been read without, too."""
+
+    async def session(*, enabled: bool) -> tuple[float, int]:
+        clock = FakeClock()
+        async with rig(clock, above_tokens=5000 if enabled else 10**9) as at:
+            spent, saved = 0, 0
+            for turns in range(1, 7):
+                call = turn(*(OUTPUT[: 60_000 + number] for number in range(turns)))
+                call.body["messages"][-1]["content"][0]["cache_control"] = {"type": "ephemeral"}
+                outcome = await ask(at, msgspec.structs.replace(call, raw=msgspec.json.encode(call.body)))
+                spent += int(outcome.state.receipt.spent)
+                saved += int(outcome.state.receipt.saved.get("compress", 0))
+            return spent, saved
+
+    whole, _ = asyncio.run(session(enabled=False))
+    short, claimed = asyncio.run(session(enabled=True))
+    assert claimed == pytest.approx(whole - short, rel=0.05)

@@ -12,6 +12,10 @@ from tests.engine.test_prefixes import cost, finished, used
 
 from penstock.errors import ConfigError
 from penstock.flow import Done
+from penstock.policy.compress.compressed import shortened
+from penstock.policy.compress.entry import entering
+from penstock.policy.compress.markers import name_of, names_in
+from penstock.policy.compress.settings import CompressSettings
 from penstock.policy.prune.growing import Pruning
 from penstock.policy.prune.settings import PruneSettings
 from penstock.testing import FakeClock, ScriptedProvider, SimulatedCache
@@ -103,3 +107,40 @@ def test_what_cannot_be_meant_is_said(settings: PruneSettings) -> None:
     with pytest.raises(ConfigError):
         settings.checked()
     assert PruneSettings("light").checked()
+
+
+def test_outputs_are_shortened_and_histories_pruned_of_the_same_calls() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        provider = ScriptedProvider(
+            "Soon.", name="p", dialect="anthropic", cache=SimulatedCache("anthropic"), clock=clock
+        )
+        settings = CompressSettings(above_tokens=800, target_tokens=400)
+        policies = (
+            ("compress", lambda call: entering(call, settings)),
+            ("prune", Pruning(PruneSettings("aggressive"), shortened)),
+        )
+        async with Rig(provider, clock=clock, policies=policies) as at:
+            for number in range(2, 90, 3):
+                task = asyncio.create_task(at.engine.run(turn(number)))
+                while not task.done():
+                    await asyncio.wait([task], timeout=0.01)
+                    await clock.advance(0.05)
+                assert isinstance(task.result().state, Done)
+                sent = provider.seen[-1]
+                assert invalid(sent.body["messages"]) == []
+                for name in names_in(msgspec.json.encode(sent.body["messages"]).decode()):
+                    original = await at.engine.originals.get(name, clock.now())
+                    assert original is not None
+                    assert name_of(original, SCOPE.tenant) == name
+            assert any(edit.mechanism == "prune" for edit in provider.seen[-1].edits)
+
+    asyncio.run(main())
+
+
+def test_no_more_is_claimed_than_the_session_cost_less() -> None:
+    for level in ("medium", "aggressive"):
+        whole, _, _ = session("off", 100)
+        pruned, _, saved = session(level, 100)
+        truth = (spent(whole) - spent(pruned)) * 3000  # nano-dollars for a token of input
+        assert saved["prune"] <= 1.05 * truth + 1_000_000

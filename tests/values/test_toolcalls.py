@@ -47,13 +47,22 @@ RESPONSES: dict[str, Any] = {
 def test_a_result_is_brought_to_its_call(body: dict[str, Any], path: tuple[str | int, ...]) -> None:
     assert at_path(body, path) == "nine"
     (call,) = tool_calls(body)
-    assert call.id == answered(body, path) == "a"
+    assert call == answered(body, path)
+    assert call.id == "a"
     assert call.name == "clock"
     assert call.arguments.replace(" ", "") == '{"in":"Oslo"}'
 
 
 def test_other_shapes_tell_nothing() -> None:
     assert list(tool_calls({"messages": [{"role": "user", "content": "Hello."}, "no message"], "input": "text"})) == []
-    assert answered({"messages": [{"role": "user", "content": "Hello."}]}, ("messages", 0, "content")) == ""
+    assert answered({"messages": [{"role": "user", "content": "Hello."}]}, ("messages", 0, "content")) is None
     made = {"input": [{"type": "local_shell_call", "call_id": "s", "action": {"command": ["ls"]}}]}
     assert list(tool_calls(made)) == [ToolCall("s", "", '{"command":["ls"]}')]
+
+
+def test_an_id_that_is_used_again_names_the_last_call_before_the_result() -> None:
+    twice = {"input": [*RESPONSES["input"], {**RESPONSES["input"][0], "name": "later"}, RESPONSES["input"][1]]}
+    first, second = answered(twice, ("input", 1, "output")), answered(twice, ("input", 3, "output"))
+    assert first is not None
+    assert second is not None
+    assert (first.name, second.name) == ("clock", "later")

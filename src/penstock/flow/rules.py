@@ -107,13 +107,19 @@ def cuts_of(call: Call, usage: Usage, spent: int | None, rules: Rules, at: float
     if spent is None:
         return []
     cuts: list[Cut] = []
+    sent = usage
     before, model = spent, call.model
     learned = rules.factors.of(family(model), "code")  # what is taken away is what tools wrote
     scale = learned.mean if learned.seen else 1.0
     for edit in reversed(call.edits):
         undo = edit.undo
-        usage = usage.uncached() if undo.uncached else usage
-        usage = usage.with_more(round(undo.input_tokens * scale), undo.place, undo.output_tokens)
+        if undo.uncached:
+            usage, sent = usage.uncached(), sent.uncached()
+        if undo.reads >= 0:
+            usage = usage.reading(round(undo.input_tokens * scale), round(undo.reads * scale))
+        else:
+            more = round(undo.input_tokens * scale)
+            usage = usage.with_more(more, sent.field_at(undo.place), undo.output_tokens)
         model = undo.model or model
         rates = rules.rates(call, at, model)
         before = before if rates is None else price(usage, rates)

@@ -65,6 +65,9 @@ class Undo(msgspec.Struct, frozen=True):
     """The model that would have answered; None when the edit kept it."""
     uncached: bool = False
     """Without the edit the provider would have cached nothing: what it read and wrote would be plain input."""
+    reads: int = -1
+    """Tokens that would have been read from the provider's cache without the edit, where it changes what is read; -1:
+    what it took away tells that by its place."""
     place: float = 1.0
     """Where in the prompt it took tokens away: what part of it stands before. They would have been read from the
     provider's cache, or written to it, where what stands beside them was."""

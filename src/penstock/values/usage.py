@@ -39,23 +39,38 @@ class Usage(msgspec.Struct, frozen=True):
         """The same call where the provider's prompt cache takes no part in it."""
         return Usage(self.prompt, output=self.output, reasoning=self.reasoning)
 
-    def with_more(self, prompt: int, place: float, output: int) -> Usage:
-        """The same call with so many tokens more, or less, at a place of its prompt (0: its beginning, 1: its end).
-
-        What stands within what was read or written is read or written too. No count falls below 0.
-
-        >>> Usage(input=10, cache_read=90).with_more(5, 0.5, 0)
-        Usage(input=10, cache_read=95, cache_write_5m=0, cache_write_1h=0, output=0, reasoning=0)
-        """
+    def field_at(self, place: float) -> str:
+        """The count that a token belongs to which stands at a place of the prompt (0: its beginning, 1: its end)."""
         at = place * self.prompt
         if at < self.cache_read:
-            field = "cache_read"
-        elif at < self.prompt - self.input:
-            field = "cache_write_1h" if self.cache_write_1h else "cache_write_5m"
-        else:
-            field = "input"
+            return "cache_read"
+        if at < self.prompt - self.input:
+            return "cache_write_1h" if self.cache_write_1h else "cache_write_5m"
+        return "input"
+
+    def with_more(self, prompt: int, field: str, output: int) -> Usage:
+        """The same call with so many tokens more, or less, in one of the counts of its prompt. None falls below 0.
+
+        >>> Usage(input=10, cache_read=90).with_more(5, "cache_read", 0)
+        Usage(input=10, cache_read=95, cache_write_5m=0, cache_write_1h=0, output=0, reasoning=0)
+        """
         changed = {field: max(0, getattr(self, field) + prompt), "output": max(0, self.output + output)}
         return msgspec.structs.replace(self, **changed)
+
+    def reading(self, more: int, read: int) -> Usage:
+        """The same call with a prompt longer by ``more``, of which ``read`` tokens had been read from the cache.
+
+        No more is new in it than in the prompt that was sent.
+
+        >>> Usage(cache_read=10, cache_write_5m=90).reading(100, 180)
+        Usage(input=0, cache_read=180, cache_write_5m=20, cache_write_1h=0, output=0, reasoning=0)
+        """
+        prompt = max(0, self.prompt + more)
+        new = min(max(0, prompt - read), self.prompt - self.cache_read)
+        written = self.cache_write_5m + self.cache_write_1h
+        field = "input" if not written else "cache_write_1h" if self.cache_write_1h else "cache_write_5m"
+        bare = Usage(cache_read=prompt - new, output=self.output, reasoning=self.reasoning)
+        return msgspec.structs.replace(bare, **{field: new})
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -182,3 +183,40 @@ def test_what_lies_between_the_pieces_of_a_kind_is_put_back_too() -> None:
     assert "Error 7: the gate is stuck" in found.text
     whole = _checked(text, Plan([Piece(0, 11, 1.0)], lines_left_out), 3, [Span(39, 48, "query", "last line")], count)
     assert "last line" in whole.text
+
+
+def test_records_below_a_header_are_records() -> None:
+    orders = (
+        "["
+        + ",".join(f'{{"id": {at}, "state": "{"FAILED: disk full" if at == 311 else "ok"}"}}' for at in range(900))
+        + "]"
+    )
+    found = compress(f"HTTP/1.1 200 OK\ncontent-type: application/json\n\n{orders}\n", target_tokens=1500)
+    assert "FAILED: disk full" in found.text
+    assert found.tokens_after > 750
+
+
+HOSTILE = {
+    "comments in braces": "{" + "//" * 20_000 + "\n" + "word " * 6000,
+    "errors of all kinds": " ".join(
+        f"{'abcdefghij'[at % 10]}{'klmnopqrst'[at // 10 % 10]}x{'abcdefghij'[at // 100 % 10]}Error"
+        for at in range(20_000)
+    ),
+    "fences that are never closed": "```abc\n" * 8_000,
+    "deep": '{"a":' * 8_000,
+    "blanks": (" " * 390 + "x\n") * 500,
+    "long lines of nothing": "a" * 100_000 + "\n" + "b" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_keeps_others_waiting(name: str) -> None:
+    """Its time is that of an ordinary text of its length, in the same run."""
+    text = HOSTILE[name]
+    usual = (LOG * (len(text) // len(LOG) + 1))[: max(len(text), 60_000)]
+    times: list[float] = []
+    for each in (usual, text):
+        begun = time.process_time()
+        compress(each, target_tokens=500, query="why does it fail? " * 10)
+        times.append(time.process_time() - begun)
+    assert times[1] < 12 * times[0] + 0.3

@@ -16,7 +16,7 @@ from penstock.client.reading import Progress
 from penstock.evals.histories import pruned
 from penstock.evals.rows import read_rows
 from penstock.meter import count
-from penstock.policy.compress.compressed import compress
+from penstock.policy.compress.compressed import shortened
 from penstock.policy.prune.levels import LEVELS
 
 __all__ = ["DESCRIPTION", "EPILOG", "HELP", "arguments", "run"]
@@ -61,8 +61,3 @@ def run(options: argparse.Namespace) -> int:
 
 class _Row(msgspec.Struct, frozen=True):
     messages: list[dict[str, Any]]
-
-
-def shortened(text: str, tokens: int) -> str:
-    """What matters of a text in so many tokens."""
-    return compress(text, target_tokens=max(tokens, 1)).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
@@ -19,7 +20,7 @@ from penstock.policy.compress.markers import compressed_by_another, marker, name
 from penstock.policy.compress.protect import Span, missing, protected, quoted, spans
 from penstock.policy.compress.sections import Source
 
-__all__ = ["TARGET_TOKENS", "Compressed", "compress"]
+__all__ = ["TARGET_TOKENS", "Compressed", "compress", "shortened"]
 
 TARGET_TOKENS = 2000
 
@@ -31,6 +32,8 @@ _LEAST, _MOST = 0.05, 0.25
 still, what is left is longer than its target."""
 
 _SPOKEN = frozenset({"prose", "meeting"})
+
+_RECORDS = re.compile(r"^(?:\{[\"}]|\[[\[{\"])[^\n]{2000,}\n?", re.MULTILINE)
 
 _SHORT = 200
 """Tokens up to which a part of a mixed text is kept whole, as long as such parts leave half of the room."""
@@ -119,7 +122,7 @@ def compress(
     if before <= target_tokens or names_in(text) or compressed_by_another(text):
         return Compressed(text, before, before, known or kind_of(text))
     told = known or ("prose" if sources else None)
-    whole = parts(text) if told is None else [Part(0, len(text), told)]
+    whole = _with_records(text, parts(text)) if told is None else [Part(0, len(text), told)]
     name = "mixed" if len({part.kind for part in whole}) > 1 else whole[0].kind
     own_name = name_of(text, tenant)
     room = max(1, target_tokens - count("\n" + marker(own_name, name, before)))
@@ -136,6 +139,26 @@ def compress(
     left = f"{body}\n{tail}"
     after = count(left)
     return Compressed(left, before, after, name, tail, after > target_tokens, text)
+
+
+def shortened(text: str, tokens: int) -> str:
+    """The same where nobody keeps the original: what is left, and a line that says so."""
+    found = compress(text, target_tokens=max(tokens, 1))
+    missing_tokens = found.tokens_before - found.tokens_after
+    return found.text.replace(found.marker, f"[{missing_tokens:,} more tokens left out]") if found.marker else text
+
+
+def _with_records(text: str, whole: Sequence[Part]) -> list[Part]:
+    """The parts, of which each long line that is nothing but JSON is one: what a header stands above, for example."""
+    found: list[Part] = []
+    for part in whole:
+        at = part.start
+        for match in _RECORDS.finditer(text, part.start, part.end) if part.kind != "json" else ():
+            found += [Part(at, match.start(), part.kind)] * (match.start() > at)
+            found.append(Part(match.start(), match.end(), "json"))
+            at = match.end()
+        found += [Part(at, part.end, part.kind)] * (part.end > at)
+    return found
 
 
 def _rooms(text: str, whole: Sequence[Part], room: int, count: Count) -> list[int]:

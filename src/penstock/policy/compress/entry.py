@@ -6,17 +6,20 @@ was asked before it came. So every later request of a conversation says the same
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
-from functools import lru_cache
 from itertools import accumulate
+
+import msgspec
 
 from penstock.meter import count
 from penstock.policy.compress.compressed import Compressed, compress
 from penstock.policy.compress.markers import name_in
 from penstock.policy.compress.settings import CompressSettings
-from penstock.values import Call, Edit, Path, Undo
+from penstock.values import Call, Edit, Path, Segment, Undo
 from penstock.values.segments import at_path
-from penstock.values.toolcalls import ToolCall, answered, tool_calls
+from penstock.values.toolcalls import ToolCall, answered
 
 __all__ = ["KEEP", "entering"]
 
@@ -36,8 +39,16 @@ _WRITTEN_BY_MACHINES = re.compile(r"""(?i)\.(?:log|out|err|txt|jsonl|ndjson|csv|
 
 _LETTERS_A_BLANK = 200
 
-_LONGEST_QUERY = 2000
-"""Characters of what was asked that are looked at."""
+_LONGEST_QUERY = 500
+"""Characters of what was asked, and of the arguments of the call, that are looked at."""
+
+_MOST_CHARACTERS = 500_000
+"""A longer output stays as it is: to shorten it would keep others waiting for more than half a second."""
+
+_OPAQUE = 6000
+"""Characters that an image or a document counts as: about 1,500 tokens."""
+
+_REMEMBERED = 1024
 
 
 def entering(call: Call, settings: CompressSettings) -> list[Edit]:
@@ -46,28 +57,38 @@ def entering(call: Call, settings: CompressSettings) -> list[Edit]:
     Left alone is what the client marks, source code and diffs, and what does not get shorter.
     """
     found = call.segments()
-    calls = {each.id: each for each in tool_calls(call.body)}
     shortened: dict[int, Compressed] = {}
     asked = ""
     for number, segment in enumerate(found):
         if segment.role == "user" and segment.kind == "text":
             asked = segment.text
         elif segment.kind == "tool_result" and isinstance(at_path(call.body, segment.path), str):
-            made = calls.get(answered(call.body, segment.path))
-            told = _shortened(segment.text, made, asked, settings, call.scope.tenant)
+            told = None
+            if _may_be_long(segment.text, settings):
+                made = answered(call.body, segment.path)
+                told = _shortened(segment.text, made, asked, settings, call.scope.tenant)
             if told is not None:
                 shortened[number] = told
-    sizes = [len(shortened[number].text if number in shortened else each.text) for number, each in enumerate(found)]
+    sizes = [len(shortened[number].text) if number in shortened else _size(each) for number, each in enumerate(found)]
     upto = [0, *accumulate(sizes)]
     return [_edit(found[number].path, told, upto[number] / upto[-1]) for number, told in shortened.items()]
+
+
+def _size(segment: Segment) -> int:
+    """About how much of the prompt it is, in characters."""
+    return min(len(segment.text), _OPAQUE) if segment.kind in {"image", "document"} else len(segment.text)
+
+
+def _may_be_long(told: str, settings: CompressSettings) -> bool:
+    if not settings.above_tokens <= len(told) <= _MOST_CHARACTERS or KEEP in told.partition("\n")[0]:
+        return False
+    return count(told) > settings.above_tokens
 
 
 def _shortened(
     told: str, made: ToolCall | None, asked: str, settings: CompressSettings, tenant: str
 ) -> Compressed | None:
     """What is left of the output of a call; None: it stays as it is."""
-    if len(told) < settings.above_tokens or KEEP in told.partition("\n")[0] or count(told) <= settings.above_tokens:
-        return None
     if made is not None and (made.name in settings.leave or _retrieves(made) or _reads_a_file(made)):
         return None
     if len(told) > _LETTERS_A_BLANK * (told.count(" ") + told.count("\n")):  # packed, or encoded
@@ -94,10 +115,21 @@ def _reads_a_file(made: ToolCall) -> bool:
     return not _WRITTEN_BY_MACHINES.search(made.arguments)
 
 
-@lru_cache(maxsize=64)
+_memo: dict[bytes, Compressed] = {}
+
+
 def _compressed(told: str, query: str, target_tokens: int, tenant: str) -> Compressed:
-    """Remembered, since a conversation sends the same outputs with each of its turns."""
-    return compress(told, query=query, target_tokens=target_tokens, tenant=tenant)
+    """Remembered without the original, since a conversation sends the same outputs with each of its turns."""
+    whole = msgspec.msgpack.encode([query, target_tokens, tenant]) + told.encode("utf-8", "surrogatepass")
+    key = hashlib.sha256(whole).digest()
+    found = _memo.get(key)
+    if found is None:
+        found = compress(told, query=query, target_tokens=target_tokens, tenant=tenant)
+        found = _memo[key] = msgspec.structs.replace(found, text=found.text if found.marker else "", original="")
+        while len(_memo) > _REMEMBERED:
+            with contextlib.suppress(RuntimeError, KeyError):  # another thread does the same
+                del _memo[next(iter(_memo))]
+    return found
 
 
 def _shares(found: Compressed, share: float) -> bool:

@@ -27,6 +27,10 @@ _LONGEST_TOKEN = 16
 """Characters that a token hardly ever has: what is longer than so many for each token left need not be counted."""
 
 
+_DEEPEST = 64
+"""Pieces above one that come with it at the most: nothing that people read is nested deeper."""
+
+
 class Piece(msgspec.Struct, frozen=True):
     """A stretch of the original that is kept or left out as a whole."""
 
@@ -117,7 +121,7 @@ def _sure(pieces: Sequence[Piece]) -> set[int]:
 def _with_those_above(pieces: Sequence[Piece], number: int, have: set[int]) -> set[int]:
     """A piece and all it stands under, but those that are there already."""
     needed: set[int] = set()
-    while number >= 0 and number not in have and number not in needed:
+    while number >= 0 and number not in have and number not in needed and len(needed) < _DEEPEST:
         needed.add(number)
         number = pieces[number].under
     return needed

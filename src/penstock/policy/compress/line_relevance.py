@@ -9,10 +9,13 @@ from math import log2
 from penstock.relevance.bm25 import paired
 from penstock.relevance.words import Place, Term, lower, places, terms
 
-__all__ = ["asked"]
+__all__ = ["MOST_TERMS", "asked"]
 
 TOO_OFTEN = 0.5
 """A word that this share of the lines or more have says nothing about which of them is asked for."""
+
+MOST_TERMS = 48
+"""Words of a question that are looked for."""
 
 PAIR = 0.5
 """What two words of the question count that stand next to each other as they do there, beside the rarer of them."""
@@ -25,7 +28,7 @@ def asked(text: str, starts: Sequence[int], query: str | None) -> list[float]:
     """
     bits = [0.0] * len(starts)
     small = lower(text)
-    wanted = [term for term in terms(query or "") if small.count(term.base) < len(starts) or term.free]
+    wanted = [term for term in terms(query or "")[:MOST_TERMS] if small.count(term.base) < len(starts) or term.free]
     spoken = _by_line(places(text, small, wanted), starts)
     lines_of = [0] * len(wanted)
     for here in spoken.values():

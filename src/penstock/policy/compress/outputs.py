@@ -16,10 +16,14 @@ def may_hold(call: Call, tokens: int) -> bool:
     return len(call.raw) >= tokens and any(sign in call.raw for sign in _SIGNS)
 
 
-def originals(call: Call) -> dict[str, str]:
-    """The texts that the edits of a call have shortened, by the names in their markers."""
-    edits = [edit for edit in call.edits if "original" in edit.evidence]
-    if not edits:
+def originals(before: Call, after: Call) -> dict[str, str]:
+    """The texts that were shortened on the way from one form of a call to the other, by the names in their markers."""
+    edits = after.edits[len(before.edits) :]
+    if not any("original" in edit.evidence for edit in edits):
         return {}
-    plain = call.without("compress").body
-    return {edit.evidence["original"]: at_path(plain, edit.path) for edit in edits}
+    found: dict[str, str] = {}
+    for edit in edits:
+        if "original" in edit.evidence:
+            found[edit.evidence["original"]] = at_path(before.body, edit.path)
+        before = before.edited(edit)
+    return found

@@ -26,6 +26,7 @@ from penstock.policy.compress.console_parts import (
     part,
     place,
 )
+from penstock.policy.compress.line_relevance import MOST_TERMS
 from penstock.policy.compress.lines import Lines, read
 from penstock.policy.compress.severity import SEVERE
 from penstock.policy.compress.templates import mask
@@ -52,7 +53,7 @@ FEW = 3
 COMMON = 0.1
 """A name of the query that this share of the lines has is what the text is about, and no span."""
 
-_FENCED = re.compile(r"^(```|~~~)[^\n]*\n.*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(```|~~~)([^\n]*)$", re.MULTILINE)
 _COUNTED = re.compile(r" \(x [\d,]+\)$")
 _MARKED = {VERDICT: "verdict", ERROR: "exception"}
 
@@ -156,7 +157,7 @@ def _of_lines(known: Lines) -> Iterator[Span]:
 def _of_query(known: Lines, query: str | None) -> Iterator[Span]:
     """For each number and each spelled-out name of the query the line that has it and says most of the rest."""
     small = lower(known.text)
-    for term in terms(query or ""):
+    for term in terms(query or "")[:MOST_TERMS]:
         matches = term.pattern.finditer(small) if term.free else ()
         ends = [match.end() for match in matches if not small[match.end() : match.end() + 1].isalnum()]
         having = sorted({bisect_left(known.starts, end) - 1 for end in ends})
@@ -165,5 +166,11 @@ def _of_query(known: Lines, query: str | None) -> Iterator[Span]:
 
 
 def _fenced(text: str) -> Iterator[Span]:
-    for match in _FENCED.finditer(text):
-        yield Span(match.start(), match.end(), "code", match[0])
+    """Each block between two fences of one kind, the second with nothing behind it."""
+    start, fence = -1, ""
+    for match in _FENCE.finditer(text):
+        if start < 0:
+            start, fence = match.start(), match[1]
+        elif match[1] == fence and not match[2].strip():
+            yield Span(start, match.end(), "code", text[start : match.end()])
+            start = -1

@@ -81,6 +81,10 @@ def level_of(word: str) -> int:
     return SEVERE if level == NOTHING and word.endswith(_KINDS_OF_ERROR) else level
 
 
+_MANY = 100
+"""Words of trouble from which a text is walked word by word instead of once for each of them."""
+
+
 def severities(text: str, starts: Sequence[int]) -> list[int]:
     """How severe each line of a text is; ``starts`` are the offsets where the lines begin."""
     found = [NOTHING] * len(starts)
@@ -98,14 +102,16 @@ def severities(text: str, starts: Sequence[int]) -> list[int]:
 
 def _hints(text: str, small: str) -> Iterator[tuple[int, int]]:
     """Where something severe is said, and how severe it is. Only what a text has at all is looked for by its place."""
-    for word in set(_WORD.findall(text)):
-        level = level_of(word)
-        if level:
-            for at in _finds(text, word):
-                end = at + len(word)
-                alone = not (text[at - 1 : at].isalpha() or text[end : end + 1].isalpha())
-                if alone and not _denied(small, at, end):
-                    yield at, level
+    levels = {word: level for word in set(_WORD.findall(text)) if (level := level_of(word))}
+    if len(levels) > _MANY:
+        said = ((match.start(), match[0]) for match in _WORD.finditer(text) if match[0] in levels)
+    else:
+        said = ((at, word) for word in levels for at in _finds(text, word))
+    for at, word in said:
+        end = at + len(word)
+        alone = not (text[at - 1 : at].isalpha() or text[end : end + 1].isalpha())
+        if alone and not _denied(small, at, end):
+            yield at, levels[word]
     for phrase, level in _PHRASES.items():
         for at in _finds(small, phrase):
             yield at, level

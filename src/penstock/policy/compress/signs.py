@@ -55,7 +55,7 @@ DIFF_LINE = _any(
 )
 
 JSON = _any(
-    r"\s*\{\s*(?://.*\s*)*(?:\"(?:[^\"\\]|\\.)*\"\s*:|\}\s*$)",
+    r"\s*\{\s*(?://[^\n]*(?:\n\s*|$))*+(?:\"(?:[^\"\\]|\\.)*\"\s*:|\}\s*$)",
     r"\s*\[\s*(?:[\"{\[]|-?\d+(?:\.\d+)?\s*[,\]]|true|false|null|\]\s*$)",
 )
 """The start of a JSON text."""
@@ -141,7 +141,7 @@ CODE = _any(
     r"\s*(?:impl |type |interface |namespace |using |template ?<|typedef |enum |extern |unsigned |int |void |mod )",
     r"\s*(?:char |double |#include|#define|#!/|//|/\*|\*/?(?: |$)|# |\"\"\")",
     r".*[;{}](?: *(?://|/\*).*)?$|\s*[\])}]+[,;)]*$",
-    r"\s*[\w.\[\]\"'()*, ]+ (?:[-+*/|]?=|:=) \S|\s*\w[\w.]*\(.*\)$",
+    r"\s*+[\w.\[\]\"'()*, ]+ (?:[-+*/|]?=|:=) \S|\s*+\w[\w.]*\(.*\)$",
     r"(?i:\s*(?:create|alter|select|from|where|join|left join|insert|values|group by|order by)\b)",
     rf"(?i:\s*\w+ {_SQL_TYPES}\b)",
 )

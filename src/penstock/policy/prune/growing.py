@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import msgspec
 
@@ -21,6 +22,9 @@ _LEAST_MESSAGES = 6
 """There is nothing to prune in fewer."""
 
 _DIALECTS = frozenset({"openai", "anthropic"})
+
+_DEAREST = Prices(minimum=4096)
+"""Those of Anthropic, whose writes are the dearest, with the largest minimum that any of its models has."""
 
 _AS_THEY_CAME = Entry(over=0, repeats=False)
 """What tools wrote is shortened as it comes in by another mechanism (`policy.compress.entry`)."""
@@ -41,28 +45,28 @@ class Pruning:
             return []
         head = {name: call.body[name] for name in ("model", "tools", "system") if name in call.body}
         encoded = msgspec.json.encode([call.scope.tenant, call.provider, head])
-        decision = follow(
+        ask = partial(
+            follow,
             messages,
             LEVELS[self._settings.level],
             self._memory,
             count=count,
             shorten=self._shorten,
-            prices=Prices(),
+            prices=_DEAREST,
             salt=hashlib.sha256(encoded).digest(),
             head=len(encoded) // 4,
             readable=_nothing,
             entry=_AS_THEY_CAME,
         )
+        decision = ask()
+        if decision is not None and not decision.parent:  # nobody knows what the provider has of it: perhaps all
+            decision = ask(warm=len(call.raw))
         if decision is None:
             return []
         self._memory.keep(decision)
         sent = decision.step.sent
         if not sent.changed:
             return []
-        first = next(
-            (at for at, (old, new) in enumerate(zip(messages, sent.messages, strict=False)) if old != new),
-            min(len(messages), len(sent.messages)),
-        )
         why = {
             "level": self._settings.level,
             "step": decision.step.taken,
@@ -72,13 +76,13 @@ class Pruning:
             "masked": sent.masked,
             "shortened": sent.shortened,
         }
-        place = sum(sent.tokens[:first]) / max(sent.after, 1)
-        undo = Undo(input_tokens=sent.before - sent.after, place=place)
+        undo = Undo(input_tokens=sent.before - sent.after, reads=decision.without)
         return [Edit("prune", ("messages",), "set", sent.messages, undo, why)]
 
     def _shares(self, messages: list[dict[str, object]]) -> bool:
-        """Whether this conversation is among those that are pruned: told by its first message, so it stays so."""
-        digest = hashlib.sha256(msgspec.json.encode(messages[0])).digest()
+        """Whether this conversation is among those that are pruned: what its user said first tells, so it stays so."""
+        first = next((each for each in messages if each.get("role") == "user"), messages[0])
+        digest = hashlib.sha256(msgspec.json.encode(first)).digest()
         return int.from_bytes(digest[:4], "big") < self._settings.share * (1 << 32)
 
 

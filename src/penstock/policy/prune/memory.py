@@ -6,6 +6,7 @@ its cut in both branches; one that was never seen is cold, and may be cut at onc
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,8 @@ class Decision(msgspec.Struct, frozen=True):
     """Of all its messages."""
     parent: bytes = b""
     """Of the longest beginning that was sent before; empty: none was."""
+    without: int = 0
+    """Tokens that would be read of the prompt if nothing had ever been pruned."""
 
     @property
     def messages(self) -> list[Json]:
@@ -68,7 +71,8 @@ class Memory:
         for length in range(len(keys), 0, -1):
             state = self._states.get(keys[length - 1])
             if state is not None:
-                self._states.move_to_end(keys[length - 1])
+                with contextlib.suppress(KeyError):  # another thread has let it go
+                    self._states.move_to_end(keys[length - 1])
                 return length, state
         return 0, State()
 
@@ -123,7 +127,7 @@ def follow(
     stay = cut_to(whole, state.cut, count, shorten, entry)
     warmth = _warmth(state, head, warm, readable, known=known > 0)
     if known == len(messages):
-        return Decision(Step(stay, state.account, warmth.read, taken=False), state, keys[-1], parent)
+        return Decision(Step(stay, state.account, warmth.read, taken=False), state, keys[-1], parent, warmth.without)
     step = decided(
         stay,
         _offers(whole, level, count, shorten, entry),
@@ -132,7 +136,8 @@ def follow(
         prices=prices,
         allowance=allowance,
     )
-    return Decision(step, State(step.sent.cut, step.account, step.sent.after, whole.total), keys[-1], parent)
+    after = State(step.sent.cut, step.account, step.sent.after, whole.total)
+    return Decision(step, after, keys[-1], parent, warmth.without)
 
 
 def _warmth(state: State, head: int, warm: int | None, readable: Callable[[int], int], *, known: bool) -> Warmth:
