@@ -18,8 +18,8 @@ from penstock.values.shape import objects
 
 __all__ = ["Pruning"]
 
-_LEAST_MESSAGES = 6
-"""There is nothing to prune in fewer."""
+_LEAST_MESSAGES = 1
+"""Fewer are no conversation. The first request is remembered too: what follows is then known to be cached."""
 
 _DIALECTS = frozenset({"openai", "anthropic"})
 
