@@ -11,6 +11,7 @@ from tests.engine.rig import SCOPE, Rig
 from tests.engine.test_prefixes import used
 
 from penstock.flow import Done
+from penstock.policy.compress import entry
 from penstock.policy.compress.entry import KEEP, entering
 from penstock.policy.compress.markers import names_in
 from penstock.policy.compress.settings import CompressSettings
@@ -193,3 +194,12 @@ def test_no_more_is_claimed_than_was_saved() -> None:
     whole, _ = asyncio.run(session(enabled=False))
     short, claimed = asyncio.run(session(enabled=True))
     assert claimed == pytest.approx(whole - short, rel=0.05)
+
+
+def test_no_more_is_remembered_than_that() -> None:
+    (before,) = entering(turn(OUTPUT), CompressSettings())
+    known = next(iter(entry._memo.values()))
+    entry._memo.update({number.to_bytes(4, "big"): known for number in range(3000)})
+    (after,) = entering(turn(OUTPUT, off=frozenset({"layout"})), CompressSettings(target_tokens=1999))
+    assert len(entry._memo) <= 1024
+    assert before.evidence["original"] == after.evidence["original"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import BadInput
 from penstock.meter import count
-from penstock.policy.compress.compressed import _checked, compress
+from penstock.policy.compress.compressed import _checked, compress, shortened
 from penstock.policy.compress.extract import Piece, Plan, lines_left_out
 from penstock.policy.compress.markers import compressed_by_another, marker, name_in, name_of, names_in
 from penstock.policy.compress.protect import Span, missing, protected
@@ -220,3 +220,11 @@ def test_no_text_keeps_others_waiting(name: str) -> None:
         compress(each, target_tokens=500, query="why does it fail? " * 10)
         times.append(time.process_time() - begun)
     assert times[1] < 12 * times[0] + 0.3
+
+
+def test_what_nobody_keeps_has_no_name() -> None:
+    found = shortened(LOG, 300)
+    assert names_in(found) == []
+    assert found.endswith(" more tokens left out]")
+    assert shortened("All is well.", 300) == "All is well."
+    assert repr(compress(LOG, target_tokens=300)).startswith("Compressed(")

@@ -40,3 +40,16 @@ def test_a_choice_that_is_over_by_a_little_is_mended() -> None:
     text = "".join(lines)
     for room in range(100, 130):
         assert 0.9 * room <= extract(text, plan_of(lines, lambda _: ""), room, count).tokens <= room
+
+
+def test_where_nothing_fits_what_is_sure_is_left() -> None:
+    """What is said in place of the rest needs more than all of the room, however little is chosen."""
+    text = "a " * 2000
+    plan = Plan([Piece(at, at + 2, 1.0) for at in range(0, 4000, 2)], lambda stretch: "word " * 1001)
+    assert extract(text, plan, 1000, lambda told: told.count(" ")).kept == ()
+
+
+def test_what_stands_under_something_too_long_is_not_looked_at_again() -> None:
+    text = "a" * 400 + "bc"
+    pieces = [Piece(0, 400, 3.0), Piece(400, 401, 2.0, under=0), Piece(401, 402, 1.0, under=1)]
+    assert extract(text, Plan(pieces, lambda stretch: ""), 30, len).kept == ()

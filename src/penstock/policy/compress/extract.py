@@ -27,7 +27,7 @@ _LONGEST_TOKEN = 16
 """Characters that a token hardly ever has: what is longer than so many for each token left need not be counted."""
 
 
-_DEEPEST = 64
+_DEEPEST = 32
 """Pieces above one that come with it at the most: nothing that people read is nested deeper."""
 
 
@@ -145,17 +145,23 @@ def _fill(
         return costs[number]
 
     chosen = set(sure)
+    dear: set[int] = set()
     left = room - sum(map(cost, sure))
     for number in order:
         if left <= 0:
             break
         if pieces[number].end - pieces[number].start > _LONGEST_TOKEN * left:
             continue
+        if pieces[number].under in dear:  # what it stands under did not fit, and there is no more room since
+            dear.add(number)
+            continue
         needed = _with_those_above(pieces, number, chosen)
         price = sum(map(cost, needed))
         if price <= left:
             chosen |= needed
             left -= price
+        else:
+            dear.add(number)
     return chosen
 
 
