@@ -50,7 +50,7 @@ _QUOTES = re.compile(r"[ \t]*[rRbBuU]{0,2}(\"{3}|'{3})")
 _COMMENT = re.compile(r"[ \t]*(?:#(?!include|define|if|endif|else|pragma|undef|!)|//|/\*|\*(?=[ /])|--[ ]|;;)")
 _BEHIND = re.compile(r"\s(?:#|//|/\*) ")
 _WARNS = re.compile(
-    r"\b(?:TODO|FIXME|HACK|XXX|BUG|KLUDGE|NOTE|WARNING|WARN|CAUTION|DANGER|IMPORTANT|ATTENTION|DEPRECATED|SAFETY|UNSAFE"
+    r"\b(?:TO-?DO|FIX-?ME|HACK|XXX|BUG|KLUDGE|NOTE|WARNING|WARN|CAUTION|DANGER|IMPORTANT|ATTENTION|DEPRECATED|SAFETY|UNSAFE"
     r"|SECURITY|OPTIMIZE|REVIEW|TEMP|TEMPORARY|WORKAROUND)\b|(?i:\b(?:work-?around|do not (?:change|remove|touch|use)"
     r"|must not|never call|not thread.?safe|deprecated|broken|wrong|temporary|careful|beware|legacy|known issue)\b)"
 )
